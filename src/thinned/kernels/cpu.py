@@ -1,0 +1,239 @@
+"""The law on the CPU, in Numba: the same bits as `mask.keep`, thousands of elements at a time.
+
+How it is laid out. Philox runs for a block of calls at once, its state in 64-bit lanes that hold 32-bit
+values, so that LLVM vectorises the 32 x 32 -> 64 bit multiply. The words are written interleaved into a
+small buffer, which seen as 16-bit halves *is* the half-words in element order. A second loop compares and
+multiplies; `x` and `y` are sliced per block, because index arithmetic inside that loop hides it from LLVM
+and costs a factor of four.
+
+Half types travel as integers, since Numba has no float16 on the CPU: bfloat16 as uint16, float16 as int16.
+Both are multiplied in float32 and rounded once.
+
+Nothing is kept: forward and backward both come here with an address.
+"""
+
+import numpy as np
+from numba import float32, float64, int16, int64, njit, types, uint16, uint64
+from numba.extending import overload
+
+BLOCK = 256
+"""Philox calls made at once; their words (4 KiB) stay in the first-level cache."""
+
+DROP, RELU, ADD = 0, 1, 2
+"""What a kernel does: y = k x s;  y = k relu(x) s;  y = k x s + r."""
+
+_LOW = 0xFFFFFFFF
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _fill(words, first, count, draw, site, step, key0, key1):  # type: ignore[no-untyped-def]
+    """Write the words of `count` Philox calls, from block `first` on."""
+    for i in range(count):
+        block = first + uint64(i)
+        c0 = block & uint64(_LOW)
+        c1 = (block >> uint64(32)) + (draw << uint64(16))
+        c2, c3, k0, k1 = site, step, key0, key1
+        for _ in range(10):
+            p0 = c0 * uint64(0xD2511F53)
+            p1 = c2 * uint64(0xCD9E8D57)
+            c0 = (p1 >> uint64(32)) ^ c1 ^ k0
+            c2 = (p0 >> uint64(32)) ^ c3 ^ k1
+            c1 = p1 & uint64(_LOW)
+            c3 = p0 & uint64(_LOW)
+            k0 = (k0 + uint64(0x9E3779B9)) & uint64(_LOW)
+            k1 = (k1 + uint64(0xBB67AE85)) & uint64(_LOW)
+        words[4 * i] = np.uint32(c0)
+        words[4 * i + 1] = np.uint32(c1)
+        words[4 * i + 2] = np.uint32(c2)
+        words[4 * i + 3] = np.uint32(c3)
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _to_bfloat16(value):  # type: ignore[no-untyped-def]
+    bits = np.float32(value).view(np.uint32)
+    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+    nan = (bits >> np.uint32(16)) | np.uint32(0x40)  # quiet, as hardware makes it
+    return np.uint16(nan if (bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000) else rounded)
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _from_float16(value):  # type: ignore[no-untyped-def]
+    half = np.uint32(np.uint16(value))
+    magnitude = (half & np.uint32(0x7FFF)) << np.uint32(13)
+    sign = (half & np.uint32(0x8000)) << np.uint32(16)
+    normal = magnitude + np.uint32(0x38000000)  # 127 - 15 more in the exponent
+    special = magnitude + np.uint32(0x70000000)  # infinity and NaN: exponent all ones
+    # A subnormal is built as a normal number minus 2^-14, so that no float32 subnormal is ever met and a
+    # thread that flushes them to zero changes nothing.
+    tiny = np.uint32(magnitude + np.uint32(0x38800000)).view(np.float32) - np.float32(2.0**-14)
+    bits = special if magnitude >= np.uint32(0x0F800000) else normal
+    bits = np.float32(tiny).view(np.uint32) if magnitude < np.uint32(0x00800000) else bits
+    return np.uint32(bits | sign).view(np.float32)
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _to_float16(value):  # type: ignore[no-untyped-def]
+    bits = np.float32(value).view(np.uint32)
+    sign = (bits >> np.uint32(16)) & np.uint32(0x8000)
+    magnitude = bits & np.uint32(0x7FFFFFFF)
+    odd = (magnitude >> np.uint32(13)) & np.uint32(1)
+    normal = (magnitude - np.uint32(0x38000000) + np.uint32(0xFFF) + odd) >> np.uint32(13)
+    # Adding 0.5 aligns a subnormal's last bit with float32's, so the adder does the rounding.
+    tiny = np.float32(np.uint32(magnitude).view(np.float32) + np.float32(0.5)).view(np.uint32)
+    tiny = tiny - np.uint32(0x3F000000)
+    result = tiny if magnitude < np.uint32(0x38800000) else normal
+    result = np.uint32(0x7C00) if magnitude >= np.uint32(0x477FF000) else result
+    nan = np.uint32(0x7E00) | ((magnitude >> np.uint32(13)) & np.uint32(0x3FF))
+    result = nan if magnitude > np.uint32(0x7F800000) else result
+    return np.int16(np.uint16(result | sign))
+
+
+def _widen(stored, out):  # type: ignore[no-untyped-def]
+    """Stored values as the floats that are computed with."""
+
+
+def _narrow(values, out):  # type: ignore[no-untyped-def]
+    """Computed floats as they are stored: rounded once, to nearest, ties to even."""
+
+
+@overload(_widen)  # type: ignore[untyped-decorator]
+def _widen_overload(stored, out):  # type: ignore[no-untyped-def]
+    def floats(stored, out):  # type: ignore[no-untyped-def]
+        for j in range(out.size):
+            out[j] = stored[j]
+
+    def bfloat16(stored, out):  # type: ignore[no-untyped-def]
+        bits = out.view(np.uint32)
+        for j in range(out.size):
+            bits[j] = np.uint32(stored[j]) << np.uint32(16)
+
+    def float16(stored, out):  # type: ignore[no-untyped-def]
+        for j in range(out.size):
+            out[j] = _from_float16(stored[j])
+
+    return {types.uint16: bfloat16, types.int16: float16}.get(stored.dtype, floats)
+
+
+@overload(_narrow)  # type: ignore[untyped-decorator]
+def _narrow_overload(values, out):  # type: ignore[no-untyped-def]
+    def floats(values, out):  # type: ignore[no-untyped-def]
+        for j in range(out.size):
+            out[j] = values[j]
+
+    def bfloat16(values, out):  # type: ignore[no-untyped-def]
+        for j in range(out.size):
+            out[j] = _to_bfloat16(values[j])
+
+    def float16(values, out):  # type: ignore[no-untyped-def]
+        for j in range(out.size):
+            out[j] = _to_float16(values[j])
+
+    return {types.uint16: bfloat16, types.int16: float16}.get(out.dtype, floats)
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _apply(op, x, r, y, halves, level, scale):  # type: ignore[no-untyped-def]
+    """One stretch of consecutive elements, each with a half-word of its own."""
+    zero = scale - scale
+    level = np.int32(level)
+    if op == DROP:
+        for j in range(y.size):
+            y[j] = x[j] * scale if halves[j] >= level else zero
+    elif op == RELU:
+        for j in range(y.size):
+            # `not <=` and not `>`: a NaN goes through, as in a plain relu.
+            y[j] = x[j] * scale if (halves[j] >= level and not x[j] <= zero) else zero
+    else:
+        for j in range(y.size):
+            y[j] = r[j] + (x[j] * scale if halves[j] >= level else zero)
+
+
+def _stretch(op, x, r, y, in_place, halves, level, scale, spare):  # type: ignore[no-untyped-def]
+    """`_apply`, through first-level cache where values must change type or the output is the input."""
+
+
+@overload(_stretch)  # type: ignore[untyped-decorator]
+def _stretch_overload(op, x, r, y, in_place, halves, level, scale, spare):  # type: ignore[no-untyped-def]
+    def direct(op, x, r, y, in_place, halves, level, scale, spare):  # type: ignore[no-untyped-def]
+        if in_place:
+            # LLVM vectorises only what it can tell apart, so the input is moved out of the output first.
+            source = spare[0, : y.size]
+            _widen(y, source)
+            _apply(op, source, r, y, halves, level, scale)
+        else:
+            _apply(op, x, r, y, halves, level, scale)
+
+    def converted(op, x, r, y, in_place, halves, level, scale, spare):  # type: ignore[no-untyped-def]
+        source, residual, result = spare[0, : y.size], spare[1, : y.size], spare[2, : y.size]
+        _widen(x, source)
+        if op == ADD:
+            _widen(r, residual)
+        _apply(op, source, residual, result, halves, level, scale)
+        _narrow(result, y)
+
+    return direct if isinstance(y.dtype, types.Float) else converted
+
+
+def thin(  # type: ignore[no-untyped-def]
+    op, x, r, y, in_place, bases, run, inner, low, high, level, scale, draw, site, step, key0, key1
+):
+    """Positions [low, high) of the mask, in rows of `run`; see `mask.sharing.Rows`."""
+    words = np.empty(4 * BLOCK, np.uint32)
+    halves = words.view(np.uint16)
+    spread = np.empty(8 * BLOCK, np.uint16)
+    spare = np.empty((3, 8 * BLOCK), type(scale))
+    position = low
+    while position < high:
+        row = position // run
+        element = bases[row] + (position - row * run)
+        lane = element & 7
+        count = min(8 * BLOCK - lane, (row + 1) * run - position, high - position)
+        _fill(words, uint64(element >> 3), (lane + count + 7) >> 3, draw, site, step, key0, key1)
+        if inner == 1:
+            a, b = position, position + count
+            h = halves[lane : lane + count]
+            _stretch(op, x[a:b], r[a:b], y[a:b], in_place, h, level, scale, spare)
+        else:
+            for i in range(count):
+                # A shared draw is spread over its elements, which then go the common way.
+                a, end = (position + i) * inner, (position + i + 1) * inner
+                spread[: min(inner, 8 * BLOCK)] = halves[lane + i]
+                while a < end:
+                    b = min(a + 8 * BLOCK, end)
+                    _stretch(op, x[a:b], r[a:b], y[a:b], in_place, spread[: b - a], level, scale, spare)
+                    a = b
+        position += count
+
+
+def relu_gradient(gradient, output, result, low, high, scale):  # type: ignore[no-untyped-def]
+    """The gradient of `y = k relu(x) s` from its output alone: an element above zero was kept and positive."""
+    zero = scale - scale
+    spare = np.empty((2, 8 * BLOCK), type(scale))
+    for a in range(low, high, 8 * BLOCK):
+        b = min(a + 8 * BLOCK, high)
+        gs, ys = spare[0, : b - a], spare[1, : b - a]
+        _widen(gradient[a:b], gs)
+        _widen(output[a:b], ys)
+        for j in range(b - a):
+            gs[j] = zero if ys[j] <= zero else gs[j] * scale
+        _narrow(gs, result[a:b])
+
+
+def _thin_signature(value, factor):  # type: ignore[no-untyped-def]
+    readable = types.Array(value, 1, "C", readonly=True)
+    words = (uint64,) * 5
+    return types.void(
+        int64, readable, readable, value[::1], types.boolean, types.Array(int64, 1, "C", readonly=True),
+        int64, int64, int64, int64, int64, factor, *words,
+    )  # fmt: skip
+
+
+def _relu_signature(value, factor):  # type: ignore[no-untyped-def]
+    readable = types.Array(value, 1, "C", readonly=True)
+    return types.void(readable, readable, value[::1], int64, int64, factor)
+
+
+FACTORS = {float32: float32, float64: float64, uint16: float32, int16: float32}
+"""What each stored type is multiplied in."""
+
+KERNELS = {"thin": (thin, _thin_signature), "relu_gradient": (relu_gradient, _relu_signature)}

@@ -1,0 +1,82 @@
+"""Run a plan on flat arrays: the one door between front ends and the CPU kernels."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from thinned.kernels.compiled import kernel
+from thinned.kernels.cpu import ADD, DROP, RELU
+from thinned.kernels.pool import run
+from thinned.mask.plan import Plan
+
+__all__ = ["ADD", "DROP", "GRAIN", "RELU", "relu_gradient", "thin"]
+
+GRAIN = 1 << 15
+"""Fewest elements worth waking another thread for: about ten microseconds of work."""
+
+Flat = npt.NDArray[Any]
+Coordinates = tuple[int, int, int, int]
+"""Seed, site, step, draw: checked integers."""
+
+
+def thin(
+    op: int,
+    x: Flat,
+    y: Flat,
+    plan: Plan,
+    address: Coordinates,
+    *,
+    residual: Flat | None = None,
+    threads: int,
+) -> None:
+    """Write `y = k x s` (or its fused forms) for the mask at an address.
+
+    Args:
+        op: `DROP`, `RELU` or `ADD`; `ADD` needs `residual`.
+        x: flat C-contiguous array in the plan's row-major order; bfloat16 as uint16, float16 as int16.
+        y: the output, like `x`; may be `x` itself, or share no byte with it.
+        plan: the decisions; `plan.where.shape` has as many elements as `x`.
+        address: seed, site, step, draw.
+        residual: what `ADD` adds, like `x`.
+        threads: at most so many, the caller's own among them.
+    """
+    if not x.size:
+        return
+    rows = plan.rows()
+    seed, site, step, draw = address
+    factor = plan.scale if x.dtype == np.float64 else np.float32(plan.scale)
+    thin_ = kernel("thin", x.dtype)
+
+    def work(low: int, high: int) -> None:
+        thin_(
+            op, x, y if residual is None else residual, y, y is x, rows.bases, rows.run, rows.inner, low, high,
+            plan.threshold, factor, draw, site, step, seed & 0xFFFFFFFF, seed >> 32,
+        )  # fmt: skip
+
+    run(work, len(rows.bases) * rows.run, threads=threads, grain=max(1, GRAIN // rows.inner))
+
+
+def relu_gradient(gradient: Flat, output: Flat, result: Flat, scale: float, *, threads: int) -> None:
+    """Write the gradient of `y = k relu(x) s`, given `y`: `gradient * s` where `y` is not zero.
+
+    Args:
+        gradient: flat, as `thin` takes it.
+        output: `y`, like `gradient`.
+        result: written, like `gradient`.
+        scale: s.
+        threads: at most so many.
+    """
+    factor = scale if gradient.dtype == np.float64 else np.float32(scale)
+    work = kernel("relu_gradient", gradient.dtype)
+    run(
+        partial(_relu_piece, work, gradient, output, result, factor),
+        gradient.size,
+        threads=threads,
+        grain=GRAIN,
+    )
+
+
+def _relu_piece(work: Any, gradient: Flat, output: Flat, result: Flat, factor: Any, low: int, high: int) -> None:
+    work(gradient, output, result, low, high, factor)
