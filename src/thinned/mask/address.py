@@ -8,7 +8,10 @@ from typing import SupportsIndex
 from thinned.errors import AddressError
 
 ELEMENT_LIMIT = 1 << 51
-"""Element indices stay below this, so that a block's index fits its 48 bits."""
+"""Element indices stay below this, so that the index of a block of eight fits its 48 bits."""
+
+WIDE_ELEMENT_LIMIT = 1 << 50
+"""The same where a block holds four whole words: beyond it, one draw would run into the next."""
 
 _WIDTHS = {"site": 32, "step": 32, "draw": 16}
 
@@ -28,7 +31,7 @@ def site_id(site: SupportsIndex | str) -> int:
     """
     if isinstance(site, str):
         return int.from_bytes(hashlib.sha256(site.encode()).digest()[:4], "little")
-    return _coordinate("site", site)
+    return coordinate("site", site)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,30 @@ class Address:
     ) -> None:
         object.__setattr__(self, "seed", seed64(seed))
         object.__setattr__(self, "site", site_id(site))
-        object.__setattr__(self, "step", _coordinate("step", step))
-        object.__setattr__(self, "draw", _coordinate("draw", draw))
+        object.__setattr__(self, "step", coordinate("step", step))
+        object.__setattr__(self, "draw", coordinate("draw", draw))
 
     @property
     def key(self) -> tuple[int, int]:
         """The Philox key: the seed's low and high 32 bits."""
         return self.seed & 0xFFFFFFFF, self.seed >> 32
+
+
+def coordinate(name: str, value: SupportsIndex) -> int:
+    """A `site`, `step` or `draw`, checked against its width.
+
+    Raises:
+        AddressError: not an integer, or too wide.
+
+    Example:
+        >>> coordinate("step", 12)
+        12
+    """
+    number = _integer(name, value)
+    width = _WIDTHS[name]
+    if not 0 <= number < 1 << width:
+        raise AddressError(f"expected {name} in [0, 2^{width}); got {number}.")
+    return number
 
 
 def seed64(seed: SupportsIndex) -> int:
@@ -86,14 +106,6 @@ def seed64(seed: SupportsIndex) -> int:
     if not -(1 << 63) <= value < 1 << 64:
         raise AddressError(f"expected a seed in [-2^63, 2^64); got {value}.")
     return value % (1 << 64)
-
-
-def _coordinate(name: str, value: SupportsIndex) -> int:
-    number = _integer(name, value)
-    width = _WIDTHS[name]
-    if not 0 <= number < 1 << width:
-        raise AddressError(f"expected {name} in [0, 2^{width}); got {number}.")
-    return number
 
 
 def _integer(name: str, value: SupportsIndex) -> int:

@@ -49,8 +49,8 @@ def threshold(rate: SupportsFloat, *, wide: bool = False, constant: bool = True)
     if level in {0, levels} and value not in {0, 1}:
         raise RateError(
             f"rate {value!r} rounds to {level // levels} in multiples of 1/{levels}, so it would "
-            f"{'drop nothing' if level == 0 else 'drop everything'}; pass exactly {level // levels} if that is "
-            f"meant, or a rate in [{1 / levels:.3g}, 1 - {1 / levels:.3g}]."
+            f"drop {'everything' if level else 'nothing'}; pass exactly {level // levels} if that is meant, "
+            f"or a rate in [{1 / levels:.3g}, 1 - {1 / levels:.3g}]."
         )
     return level
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from thinned.errors import ShareError, WindowError
-from thinned.mask.address import ELEMENT_LIMIT
+from thinned.mask.address import ELEMENT_LIMIT, WIDE_ELEMENT_LIMIT
 
 I64 = npt.NDArray[np.int64]
 Share: TypeAlias = SupportsIndex | Iterable[SupportsIndex]
@@ -58,7 +58,9 @@ class Rows:
     inner: int
 
 
-def layout(shape: Sequence[int], share: Share = (), window: Window | None = None) -> Layout:
+def layout(
+    shape: Sequence[int], share: Share = (), window: Window | None = None, *, wide: bool = False
+) -> Layout:
     """Place an array of `shape` in its logical mask.
 
     Args:
@@ -66,10 +68,11 @@ def layout(shape: Sequence[int], share: Share = (), window: Window | None = None
         share: axes along which one draw is shared; negative ones count from the end.
         window: `(global_shape, index)` where the array is part of a larger one; `index` holds, for each
             axis, a start or a 1-D array of global indices. Both are ignored on shared axes.
+        wide: each element takes a whole word, so the mask may have 2^50 elements and not 2^51.
 
     Raises:
         ShareError: an axis that is not there, or twice.
-        WindowError: a window that does not lie in its global shape, or a mask beyond 2^51 elements.
+        WindowError: a window that does not lie in its global shape, or a mask with too many elements.
 
     Example:
         >>> layout((2, 3), window=((4, 3), (2, 0))).elements().tolist()
@@ -77,9 +80,10 @@ def layout(shape: Sequence[int], share: Share = (), window: Window | None = None
         >>> layout((2, 3), share=0).elements().tolist()
         [[0, 1, 2]]
     """
+    limit = WIDE_ELEMENT_LIMIT if wide else ELEMENT_LIMIT
+    local = tuple(map(operator.index, shape))
     if window is None:
-        return _unwindowed(tuple(shape), _axes(share))
-    local = tuple(shape)
+        return _checked(_unwindowed(local, _axes(share)), limit)
     shared = shared_axes(len(local), share)
     try:
         global_shape, index = window
@@ -87,7 +91,7 @@ def layout(shape: Sequence[int], share: Share = (), window: Window | None = None
         starts = tuple(index)
     except (TypeError, ValueError):
         raise WindowError(
-            f"expected window=(global_shape, index), two sequences with one entry for each axis; got {window!r}."
+            f"expected window=(global_shape, index), two sequences with one entry an axis; got {window!r}."
         ) from None
     if not len(sizes) == len(starts) == len(local):
         raise WindowError(
@@ -99,7 +103,7 @@ def layout(shape: Sequence[int], share: Share = (), window: Window | None = None
         for axis in range(len(local))
     )
     logical = tuple(1 if axis in shared else size for axis, size in enumerate(sizes))
-    return _checked(Layout(local, shared, logical, parsed))
+    return _checked(Layout(local, shared, logical, parsed), limit)
 
 
 def shared_axes(ndim: int, share: Share) -> tuple[int, ...]:
@@ -152,14 +156,14 @@ def rows(where: Layout) -> Rows:
 def _unwindowed(shape: tuple[int, ...], share: tuple[int, ...]) -> Layout:
     shared = shared_axes(len(shape), share)
     logical = tuple(1 if axis in shared else size for axis, size in enumerate(shape))
-    return _checked(Layout(shape, shared, logical, (0,) * len(shape)))
+    return Layout(shape, shared, logical, (0,) * len(shape))
 
 
-def _checked(where: Layout) -> Layout:
-    if math.prod(where.logical_shape) > ELEMENT_LIMIT:
+def _checked(where: Layout, limit: int) -> Layout:
+    if math.prod(where.logical_shape) > limit:
         raise WindowError(
-            f"expected a logical mask of at most 2^51 elements; got {math.prod(where.logical_shape)} "
-            f"in shape {where.logical_shape}."
+            f"expected a logical mask of at most 2^{limit.bit_length() - 1} elements; "
+            f"got {math.prod(where.logical_shape)} in shape {where.logical_shape}."
         )
     return where
 
@@ -191,7 +195,7 @@ def _axis_index(axis: int, size: int, global_size: int, index: Any) -> int | I64
             f"expected one global index for each of the {size} positions on axis {axis}; "
             f"got an array of shape {found.shape}."
         )
-    if size and not (0 <= int(found.min()) and int(found.max()) < global_size):
+    if size and (int(found.min()) < 0 or int(found.max()) >= global_size):
         raise WindowError(
             f"expected global indices in [0, {global_size}) on axis {axis}; "
             f"got values from {found.min()} to {found.max()}."

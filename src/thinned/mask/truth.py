@@ -59,7 +59,7 @@ def keep(
     """
     level = threshold(rate)
     where = layout(shape, share, window)
-    return half_words(where.elements(), Address(seed, site, step, draw)) >= level
+    return np.asarray(half_words(where.elements(), Address(seed, site, step, draw)) >= level)
 
 
 def uniform(
@@ -99,7 +99,7 @@ def uniform(
         True
     """
     words = half_words(layout(shape, share, window).elements(), Address(seed, site, step, draw))
-    return (words + 0.5) / LEVELS
+    return np.asarray((words + 0.5) / LEVELS)
 
 
 def normal(
@@ -139,7 +139,7 @@ def normal(
         Box, Muller, "A Note on the Generation of Random Normal Deviates", 1958,
         https://doi.org/10.1214/aoms/1177706645. The pairing is fixed in `mask/SPEC.md`, section 8.
     """
-    elements = layout(shape, share, window).elements()
+    elements = layout(shape, share, window, wide=True).elements()
     address = Address(seed, site, step, draw)
     first = words(elements - elements % 2, address)
     second = words(elements - elements % 2 + 1, address)

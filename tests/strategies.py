@@ -1,0 +1,65 @@
+"""Every Hypothesis strategy of the suite; new ones belong here and nowhere else."""
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+SEEDS = st.one_of(
+    st.sampled_from([0, 1, -1, 2**32 - 1, 2**32, 2**63, 2**64 - 1, -(2**63)]),
+    st.integers(-(2**63), 2**64 - 1),
+)
+WORDS = st.one_of(st.sampled_from([0, 1, 2**32 - 1]), st.integers(0, 2**32 - 1))
+DRAWS = st.one_of(st.sampled_from([0, 1, 2**16 - 1]), st.integers(0, 2**16 - 1))
+
+RATES = st.one_of(
+    st.sampled_from([0.0, 1.0, 2**-16, 1 - 2**-16, 0.1, 0.5]),
+    st.floats(2**-16, 1 - 2**-16),
+    st.integers(0, 65536).map(lambda level: level / 65536),
+)
+"""Constant rates that the law accepts."""
+
+
+@st.composite
+def addresses(draw, site=WORDS):
+    """Keyword arguments of a draw: seed, site, step, draw."""
+    return {"seed": draw(SEEDS), "site": draw(site), "step": draw(WORDS), "draw": draw(DRAWS)}
+
+
+@dataclass(frozen=True)
+class Place:
+    """An array inside a larger one: its shape, the axes it shares, and where each position lies."""
+
+    shape: tuple
+    share: tuple
+    global_shape: tuple
+    index: tuple
+
+    @property
+    def window(self):
+        """As the library's functions take it."""
+        return self.global_shape, self.index
+
+    @property
+    def ids(self):
+        """For each axis the global positions in the logical mask."""
+        for axis, (size, index) in enumerate(zip(self.shape, self.index, strict=True)):
+            if axis in self.share:
+                yield [0]
+            else:
+                yield list(range(index, index + size)) if isinstance(index, int) else list(index)
+
+
+@st.composite
+def places(draw, max_axes=4, max_size=7):
+    """Windows of every kind: starts, id arrays in any order with repeats, shared axes, empty axes."""
+    axes = range(draw(st.integers(0, max_axes)))
+    sizes = tuple(draw(st.integers(1, max_size)) for _ in axes)
+    share = tuple(axis for axis in axes if draw(st.booleans()) and draw(st.booleans()))
+    shape, index = [], []
+    for axis in axes:
+        local = draw(st.integers(0, sizes[axis]))
+        start = st.integers(0, sizes[axis] - local)
+        ids = st.lists(st.integers(0, sizes[axis] - 1), min_size=local, max_size=local)
+        shape.append(local)
+        index.append(draw(st.one_of(start, ids)))
+    return Place(tuple(shape), share, sizes, tuple(index))
