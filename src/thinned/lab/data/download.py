@@ -1,0 +1,43 @@
+"""One file over HTTP, through `pooch`: to a temporary name, checked there, and only then given its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from thinned.errors import DataError
+from thinned.lab.data.extra import lab_module
+
+TIMEOUT_S = 30
+
+
+def download(url: str, target: Path, check: Callable[[bytes], None], otherwise: str) -> Path:
+    """Fetch a file with a progress bar; `target` appears only once `check` has passed.
+
+    Args:
+        url: of the file.
+        target: where it is kept; its folder is made.
+        check: raises if the bytes are not what they should be.
+        otherwise: a sentence for errors, on what to do without a network.
+
+    Returns:
+        `target`.
+
+    Raises:
+        DataError: no answer, a broken answer, or no room; and whatever `check` raises.
+    """
+    pooch = lab_module("pooch")
+    over_http = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT_S)
+
+    def checked(url: str, output_file: str, _: object) -> None:
+        over_http(url, output_file, None)
+        check(Path(output_file).read_bytes())
+
+    try:
+        # `check` stands for pooch's own hash test, whose error names a temporary file; pooch removes the
+        # temporary file whichever way this ends.
+        pooch.retrieve(url, known_hash=None, fname=target.name, path=target.parent, downloader=checked)
+    except OSError as error:  # everything that requests raises is one
+        raise DataError(
+            f"expected to fetch {target.name}; got {type(error).__name__}: {error} from {url}. "
+            f"Nothing was kept. {otherwise}"
+        ) from error
+    return target
