@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
 """The law on the CPU, in Numba: the same bits as `mask.keep`, thousands of elements at a time.
 
 How it is laid out. Philox runs for a block of calls at once, its state in 64-bit lanes that hold 32-bit
@@ -12,6 +13,8 @@ Both are multiplied in float32 and rounded once.
 Nothing is kept: forward and backward both come here with an address.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import float32, float64, int16, int64, njit, types, uint16, uint64
 from numba.extending import overload
@@ -25,8 +28,8 @@ DROP, RELU, ADD = 0, 1, 2
 _LOW = 0xFFFFFFFF
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
-def _fill(words, first, count, draw, site, step, key0, key1):  # type: ignore[no-untyped-def]
+@njit(nogil=True)
+def _fill(words, first, count, draw, site, step, key0, key1):
     """Write the words of `count` Philox calls, from block `first` on."""
     for i in range(count):
         block = first + uint64(i)
@@ -48,16 +51,16 @@ def _fill(words, first, count, draw, site, step, key0, key1):  # type: ignore[no
         words[4 * i + 3] = np.uint32(c3)
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
-def _to_bfloat16(value):  # type: ignore[no-untyped-def]
+@njit(nogil=True)
+def _to_bfloat16(value):
     bits = np.float32(value).view(np.uint32)
     rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
     nan = (bits >> np.uint32(16)) | np.uint32(0x40)  # quiet, as hardware makes it
     return np.uint16(nan if (bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000) else rounded)
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
-def _from_float16(value):  # type: ignore[no-untyped-def]
+@njit(nogil=True)
+def _from_float16(value):
     half = np.uint32(np.uint16(value))
     magnitude = (half & np.uint32(0x7FFF)) << np.uint32(13)
     sign = (half & np.uint32(0x8000)) << np.uint32(16)
@@ -71,8 +74,8 @@ def _from_float16(value):  # type: ignore[no-untyped-def]
     return np.uint32(bits | sign).view(np.float32)
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
-def _to_float16(value):  # type: ignore[no-untyped-def]
+@njit(nogil=True)
+def _to_float16(value):
     bits = np.float32(value).view(np.uint32)
     sign = (bits >> np.uint32(16)) & np.uint32(0x8000)
     magnitude = bits & np.uint32(0x7FFFFFFF)
@@ -88,51 +91,51 @@ def _to_float16(value):  # type: ignore[no-untyped-def]
     return np.int16(np.uint16(result | sign))
 
 
-def _widen(stored, out):  # type: ignore[no-untyped-def]
+def _widen(stored, out):
     """Stored values as the floats that are computed with."""
 
 
-def _narrow(values, out):  # type: ignore[no-untyped-def]
+def _narrow(values, out):
     """Computed floats as they are stored: rounded once, to nearest, ties to even."""
 
 
-@overload(_widen)  # type: ignore[untyped-decorator]
-def _widen_overload(stored, out):  # type: ignore[no-untyped-def]
-    def floats(stored, out):  # type: ignore[no-untyped-def]
+@overload(_widen)
+def _widen_overload(stored, out):
+    def floats(stored, out):
         for j in range(out.size):
             out[j] = stored[j]
 
-    def bfloat16(stored, out):  # type: ignore[no-untyped-def]
+    def bfloat16(stored, out):
         bits = out.view(np.uint32)
         for j in range(out.size):
             bits[j] = np.uint32(stored[j]) << np.uint32(16)
 
-    def float16(stored, out):  # type: ignore[no-untyped-def]
+    def float16(stored, out):
         for j in range(out.size):
             out[j] = _from_float16(stored[j])
 
     return {types.uint16: bfloat16, types.int16: float16}.get(stored.dtype, floats)
 
 
-@overload(_narrow)  # type: ignore[untyped-decorator]
-def _narrow_overload(values, out):  # type: ignore[no-untyped-def]
-    def floats(values, out):  # type: ignore[no-untyped-def]
+@overload(_narrow)
+def _narrow_overload(values, out):
+    def floats(values, out):
         for j in range(out.size):
             out[j] = values[j]
 
-    def bfloat16(values, out):  # type: ignore[no-untyped-def]
+    def bfloat16(values, out):
         for j in range(out.size):
             out[j] = _to_bfloat16(values[j])
 
-    def float16(values, out):  # type: ignore[no-untyped-def]
+    def float16(values, out):
         for j in range(out.size):
             out[j] = _to_float16(values[j])
 
     return {types.uint16: bfloat16, types.int16: float16}.get(out.dtype, floats)
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
-def _apply(op, x, r, y, halves, level, scale):  # type: ignore[no-untyped-def]
+@njit(nogil=True)
+def _apply(op, x, r, y, halves, level, scale):
     """One stretch of consecutive elements, each with a half-word of its own."""
     zero = scale - scale
     level = np.int32(level)
@@ -148,13 +151,13 @@ def _apply(op, x, r, y, halves, level, scale):  # type: ignore[no-untyped-def]
             y[j] = r[j] + (x[j] * scale if halves[j] >= level else zero)
 
 
-def _stretch(op, x, r, y, in_place, halves, level, scale, spare):  # type: ignore[no-untyped-def]
+def _stretch(op, x, r, y, in_place, halves, level, scale, spare):
     """`_apply`, through first-level cache where values must change type or the output is the input."""
 
 
-@overload(_stretch)  # type: ignore[untyped-decorator]
-def _stretch_overload(op, x, r, y, in_place, halves, level, scale, spare):  # type: ignore[no-untyped-def]
-    def direct(op, x, r, y, in_place, halves, level, scale, spare):  # type: ignore[no-untyped-def]
+@overload(_stretch)
+def _stretch_overload(op, x, r, y, in_place, halves, level, scale, spare):
+    def direct(op, x, r, y, in_place, halves, level, scale, spare):
         if in_place:
             # LLVM vectorises only what it can tell apart, so the input is moved out of the output first.
             source = spare[0, : y.size]
@@ -163,7 +166,7 @@ def _stretch_overload(op, x, r, y, in_place, halves, level, scale, spare):  # ty
         else:
             _apply(op, x, r, y, halves, level, scale)
 
-    def converted(op, x, r, y, in_place, halves, level, scale, spare):  # type: ignore[no-untyped-def]
+    def converted(op, x, r, y, in_place, halves, level, scale, spare):
         source, residual, result = spare[0, : y.size], spare[1, : y.size], spare[2, : y.size]
         _widen(x, source)
         if op == ADD:
@@ -174,9 +177,7 @@ def _stretch_overload(op, x, r, y, in_place, halves, level, scale, spare):  # ty
     return direct if isinstance(y.dtype, types.Float) else converted
 
 
-def thin(  # type: ignore[no-untyped-def]
-    op, x, r, y, in_place, bases, run, inner, low, high, level, scale, draw, site, step, key0, key1
-):
+def thin(op, x, r, y, in_place, bases, run, inner, low, high, level, scale, draw, site, step, key0, key1):
     """Positions [low, high) of the mask, in rows of `run`; see `mask.sharing.Rows`."""
     words = np.empty(4 * BLOCK, np.uint32)
     halves = words.view(np.uint16)
@@ -205,8 +206,8 @@ def thin(  # type: ignore[no-untyped-def]
         position += count
 
 
-def relu_gradient(gradient, output, result, low, high, scale):  # type: ignore[no-untyped-def]
-    """The gradient of `y = k relu(x) s` from its output alone: an element above zero was kept and positive."""
+def relu_gradient(gradient, output, result, low, high, scale):
+    """The gradient of `y = k relu(x) s` from its output alone: above zero, an element was kept."""
     zero = scale - scale
     spare = np.empty((2, 8 * BLOCK), type(scale))
     for a in range(low, high, 8 * BLOCK):
@@ -219,7 +220,7 @@ def relu_gradient(gradient, output, result, low, high, scale):  # type: ignore[n
         _narrow(gs, result[a:b])
 
 
-def _thin_signature(value, factor):  # type: ignore[no-untyped-def]
+def _thin_signature(value, factor):
     readable = types.Array(value, 1, "C", readonly=True)
     words = (uint64,) * 5
     return types.void(
@@ -228,7 +229,7 @@ def _thin_signature(value, factor):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-def _relu_signature(value, factor):  # type: ignore[no-untyped-def]
+def _relu_signature(value, factor):
     readable = types.Array(value, 1, "C", readonly=True)
     return types.void(readable, readable, value[::1], int64, int64, factor)
 
@@ -236,4 +237,8 @@ def _relu_signature(value, factor):  # type: ignore[no-untyped-def]
 FACTORS = {float32: float32, float64: float64, uint16: float32, int16: float32}
 """What each stored type is multiplied in."""
 
-KERNELS = {"thin": (thin, _thin_signature), "relu_gradient": (relu_gradient, _relu_signature)}
+KERNELS: dict[str, tuple[Any, Any]] = {
+    "thin": (thin, _thin_signature),
+    "relu_gradient": (relu_gradient, _relu_signature),
+}
+"""Each kernel, and the signature it is compiled with for a stored type and its factor."""

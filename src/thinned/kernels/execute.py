@@ -51,8 +51,8 @@ def thin(
 
     def work(low: int, high: int) -> None:
         thin_(
-            op, x, y if residual is None else residual, y, y is x, rows.bases, rows.run, rows.inner, low, high,
-            plan.threshold, factor, draw, site, step, seed & 0xFFFFFFFF, seed >> 32,
+            op, x, y if residual is None else residual, y, y is x, rows.bases, rows.run, rows.inner,
+            low, high, plan.threshold, factor, draw, site, step, seed & 0xFFFFFFFF, seed >> 32,
         )  # fmt: skip
 
     run(work, len(rows.bases) * rows.run, threads=threads, grain=max(1, GRAIN // rows.inner))
@@ -78,5 +78,7 @@ def relu_gradient(gradient: Flat, output: Flat, result: Flat, scale: float, *, t
     )
 
 
-def _relu_piece(work: Any, gradient: Flat, output: Flat, result: Flat, factor: Any, low: int, high: int) -> None:
+def _relu_piece(
+    work: Any, gradient: Flat, output: Flat, result: Flat, factor: Any, low: int, high: int
+) -> None:
     work(gradient, output, result, low, high, factor)

@@ -60,7 +60,7 @@ class _Crew:
     def call(self, job: _Job, helpers: int) -> None:
         if self._size < helpers:
             self._grow(helpers)
-        for _ in range(helpers):
+        for _ in range(min(helpers, self._size)):
             self._jobs.put(job)
         # The caller works too, and takes every piece that no helper has begun: a busy crew delays nobody.
         job.help()
@@ -69,7 +69,10 @@ class _Crew:
     def _grow(self, size: int) -> None:
         with self._lock:
             while self._size < size:
-                threading.Thread(target=self._serve, name="thinned", daemon=True).start()
+                try:
+                    threading.Thread(target=self._serve, name="thinned", daemon=True).start()
+                except RuntimeError:  # no thread to be had, or the interpreter ends: the caller works
+                    return
                 self._size += 1
 
     def _serve(self) -> None:

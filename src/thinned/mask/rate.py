@@ -11,6 +11,8 @@ from thinned.errors import RateError
 LEVELS = 1 << 16
 """How many values a half-word has: rates are quantised to multiples of 1 / LEVELS."""
 
+_NO_NUMBERS: tuple[type, ...] = (bool, np.bool_, str, bytes)
+
 WIDE_LEVELS = 1 << 32
 """The same for the wide variant, where an element has a whole word."""
 
@@ -91,13 +93,11 @@ def quantise(rate: SupportsFloat) -> float:
 
 def _number(rate: SupportsFloat) -> float:
     """`rate` as a float64; text, booleans and arrays of several values are refused."""
-    if isinstance(rate, Real) and not isinstance(rate, (bool, np.bool_)):
-        return float(rate)
     shape = getattr(rate, "shape", None)
-    if isinstance(rate, (bool, np.bool_, str, bytes)) or shape != ():
-        raise RateError(
-            f"expected a rate as one number in [0, 1]; got {rate!r} of type {type(rate).__name__}"
-            + (f" and shape {tuple(shape)}" if shape else "")
-            + "."
-        )
-    return float(rate)
+    if not isinstance(rate, _NO_NUMBERS) and (isinstance(rate, Real) or shape == ()):
+        return float(rate)
+    raise RateError(
+        f"expected a rate as one number in [0, 1]; got {rate!r} of type {type(rate).__name__}"
+        + (f" and shape {tuple(shape)}" if shape else "")
+        + "."
+    )

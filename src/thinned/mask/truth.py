@@ -145,7 +145,8 @@ def normal(
     second = words(elements - elements % 2 + 1, address)
     radius = np.sqrt(-2 * np.log((first + 1.0) / 2**32))
     angle = 2 * np.pi * (second / 2**32)
-    return np.where(elements % 2 == 0, radius * np.cos(angle), radius * np.sin(angle))
+    value: npt.NDArray[np.float64] = radius * np.where(elements % 2 == 0, np.cos(angle), np.sin(angle))
+    return np.asarray(value)
 
 
 def half_words(elements: I64, address: Address) -> npt.NDArray[np.uint16]:
