@@ -2,8 +2,9 @@
 
     python benchmarks/first_call.py
 
-The time runs from before `import numpy` to after the first call, inside the process, so that the interpreter's
-own start is not counted. Bounds to hold: 5 s when the kernel is compiled, 0.5 s when it is found on disk.
+The time runs from before `import numpy` to after the first call, inside the process, so that the
+interpreter's own start is not counted. Bounds to hold: 5 s when the kernel is compiled, 0.5 s when it is
+found on disk.
 """
 
 import os
