@@ -1,0 +1,238 @@
+"""Records of runs: one file, one line a run, only ever appended to.
+
+A line is one JSON object. It is written by a single call under an exclusive lock and forced to the disk
+before the run counts as saved, so that processes killed at any moment leave at most one torn line, the last.
+A reader skips a damaged line and says so; the next writer begins a new line after it.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from thinned.errors import RecordError
+
+if sys.platform != "win32":  # there, one write in append mode is all the protection there is
+    import fcntl
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One run: what was asked, what came out, and how it was made.
+
+    Args:
+        key: of what was computed; see `key_of`.
+        study: the study's name.
+        arm: which of its arms.
+        seed: of the weights, the order of examples, and the masks.
+        design: the study's configuration, before its arms change it.
+        configuration: what was trained, in full.
+        data: `name, asked, digest, source, train_examples, test_examples, features, classes`.
+        status: "finished" or "diverged".
+        epochs: metrics of each epoch.
+        final: metrics of the trained network; empty where it diverged.
+        law: version of the mask law.
+        trial: version of the training code.
+        versions: of this library, Python and the packages.
+        machine: platform and processor.
+        git: state of this library's sources, or None.
+        started: UTC, ISO 8601.
+        duration_s: wall-clock time of the run.
+    """
+
+    key: str
+    study: str
+    arm: str
+    seed: int
+    design: dict[str, Any]
+    configuration: dict[str, Any]
+    data: dict[str, Any]
+    status: str
+    epochs: list[dict[str, float]]
+    final: dict[str, float]
+    law: int
+    trial: int
+    versions: dict[str, str]
+    machine: dict[str, str]
+    git: dict[str, Any] | None
+    started: str
+    duration_s: float
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "Record":
+        """Parse one line.
+
+        Raises:
+            ValueError: not JSON, a field that is missing, or a key that does not belong to the content.
+        """
+        try:
+            values = json.loads(line)
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"not a JSON document ({error})") from None
+        if not isinstance(values, dict):
+            raise ValueError(f"expected an object, got {type(values).__name__}")
+        missing = [field.name for field in fields(cls) if field.name not in values]
+        if missing:
+            raise ValueError(f"without {', '.join(missing)}")
+        record = cls(**{field.name: values[field.name] for field in fields(cls)})
+        if record.key != key_of(record.identity()):
+            raise ValueError(f"its key {record.key} does not belong to its content")
+        return record
+
+    def as_line(self) -> bytes:
+        """The record's line, with its newline."""
+        return (canonical(asdict(self)) + "\n").encode()
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that the outcome depends on; equal identities give equal outcomes."""
+        return identity(
+            self.configuration, self.seed, self.data["digest"], self.law, self.trial, self.versions
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A line that could not be read.
+
+    Args:
+        line: its number, from 1.
+        reason: why.
+    """
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a file of records holds, in the order it was written.
+
+    Args:
+        records: each key once; the first writer wins.
+        damaged: lines that were skipped.
+    """
+
+    records: tuple[Record, ...]
+    damaged: tuple[Damage, ...]
+
+
+def identity(
+    configuration: Mapping[str, Any],
+    seed: int,
+    digest: str,
+    law: int,
+    trial: int,
+    versions: Mapping[str, str],
+) -> dict[str, Any]:
+    """What an outcome depends on: neither the study that asked nor the name of the arm."""
+    return {
+        "configuration": dict(configuration),
+        "seed": seed,
+        "data": digest,
+        "law": law,
+        "trial": trial,
+        "versions": {name: versions[name] for name in ("thinned", "torch")},
+    }
+
+
+def key_of(content: Mapping[str, Any]) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON.
+
+    Example:
+        >>> key_of({"b": 1, "a": 2}) == key_of({"a": 2, "b": 1})
+        True
+    """
+    return hashlib.sha256(canonical(content).encode()).hexdigest()[:16]
+
+
+def canonical(content: Mapping[str, Any]) -> str:
+    """JSON with sorted keys and no spaces; a NaN or infinity is an error, since JSON has no word for it."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+class Store:
+    """An append-only file of records, safe for several writers.
+
+    Args:
+        path: of the file; it and its folder are made at the first append.
+
+    Raises:
+        RecordError: from `append` and `read`, where the file system refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, record: Record) -> None:
+        """Add one line, and return only when it is on the disk."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                with _locked(descriptor, exclusive=True):
+                    _write(descriptor, _fresh_line(descriptor) + record.as_line())
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _refused("written", self.path, error) from error
+
+    def read(self) -> Contents:
+        """Every record, and which lines are damaged; nothing where the file does not exist."""
+        try:
+            with self.path.open("rb") as file, _locked(file.fileno(), exclusive=False):
+                lines = file.read().split(b"\n")
+        except FileNotFoundError:
+            return Contents((), ())
+        except OSError as error:
+            raise _refused("read", self.path, error) from error
+        records: dict[str, Record] = {}
+        damaged = []
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                try:
+                    record = Record.from_line(line)
+                except (ValueError, TypeError, KeyError) as error:
+                    damaged.append(Damage(number, str(error)))
+                else:
+                    records.setdefault(record.key, record)
+        return Contents(tuple(records.values()), tuple(damaged))
+
+
+def _fresh_line(descriptor: int) -> bytes:
+    """A newline where the file ends within a line that someone did not finish."""
+    size = os.fstat(descriptor).st_size
+    if size == 0:
+        return b""
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return b"" if os.read(descriptor, 1) == b"\n" else b"\n"
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    written = os.write(descriptor, content)
+    if written != len(content):
+        raise OSError(f"only {written} of {len(content)} bytes were written; is the disk full?")
+
+
+@contextmanager
+def _locked(descriptor: int, *, exclusive: bool) -> Iterator[None]:
+    if sys.platform == "win32":
+        yield
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def _refused(what: str, path: Path, error: OSError) -> RecordError:
+    return RecordError(
+        f"expected a file of records that can be {what}; got {error.strerror or error} at {path}. "
+        "Choose another folder with --out, or change its permissions."
+    )
