@@ -1,0 +1,57 @@
+"""A worker process: trials come as lines of JSON on its standard input, outcomes go out as lines of JSON.
+
+It is started as an interpreter of its own, so it works from any script or prompt, and it unpickles nothing.
+It ends when its input does, or at the end of an epoch whose news nobody takes: no worker outlives its study.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from thinned.lab.configuration import Configuration
+from thinned.lab.data import Data, load
+from thinned.lab.training import train
+
+
+def serve() -> None:
+    """Read where the data is, then train one trial for each further line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the study decides
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a library prints must not look like an answer
+    try:
+        where = json.loads(sys.stdin.readline())
+        data = load(where["data"], where["data_dir"])
+        for line in sys.stdin:
+            _tell(answers, _answer(json.loads(line), data, answers))
+    except BrokenPipeError:
+        os._exit(0)  # the study is gone; a flush at exit would only complain
+
+
+def _answer(task: dict[str, Any], data: Data, answers: TextIO) -> dict[str, Any]:
+    started, begin = datetime.now(UTC), time.perf_counter()
+    try:
+        outcome = train(
+            Configuration.from_json(task["configuration"]),
+            task["seed"],
+            data,
+            lambda epoch: _tell(answers, {"epoch": epoch}),
+        )
+    except BrokenPipeError:
+        raise
+    except Exception:
+        return {"error": traceback.format_exc(limit=-3)}
+    return {
+        "outcome": outcome.as_json(),
+        "started": started.isoformat(timespec="seconds"),
+        "duration_s": round(time.perf_counter() - begin, 3),
+    }
+
+
+def _tell(answers: TextIO, message: dict[str, Any]) -> None:
+    answers.write(json.dumps(message) + "\n")
+    answers.flush()
