@@ -1,0 +1,43 @@
+"""`thinned mask`: the mask of an address, to look at or to compare with."""
+
+import json
+import math
+from typing import Annotated
+
+import typer
+
+from thinned.cli.options import integers, site
+from thinned.mask import keep, quantise, threshold
+
+LIMIT = 1_000_000
+"""Elements; more would be printed for minutes and read by nobody."""
+
+
+def mask(
+    shape: Annotated[str, typer.Argument(help="Sizes separated by commas, such as 2,8.", show_default=False)],
+    rate: Annotated[float, typer.Argument(help="Probability of dropping.", show_default=False)],
+    seed: Annotated[int, typer.Option(help="The run.")] = 0,
+    place: Annotated[str, typer.Option("--site", help="Name or number of the place in the network.")] = "0",
+    step: Annotated[int, typer.Option(help="The training step.")] = 0,
+    draw: Annotated[int, typer.Option(help="Which of several draws.")] = 0,
+    share: Annotated[str, typer.Option(help="Axes that share a draw, such as 2,3.", show_default=False)] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Print the mask of an address: 1 where an element is kept, 0 where it is dropped.
+
+    Example: `thinned mask 2,8 0.5 --seed 0 --site fc1`
+    """
+    sizes = integers(shape)
+    if min(sizes) < 0 or math.prod(sizes) > LIMIT:
+        raise typer.BadParameter(
+            f"expected sizes of at least 0 with a product of at most {LIMIT}; got {shape}."
+        )
+    axes = integers(share) if share else ()
+    kept = keep(sizes, rate, seed=seed, site=site(place), step=step, draw=draw, share=axes)
+    if as_json:
+        about = {"seed": seed, "site": site(place), "step": step, "draw": draw, "share": axes}
+        level = {"rate": rate, "quantised": quantise(rate), "threshold": threshold(rate)}
+        typer.echo(json.dumps(about | level | {"shape": kept.shape, "keep": kept.astype(int).tolist()}))
+    else:
+        rows = kept.reshape(-1, kept.shape[-1]) if kept.size else kept.reshape(0, 1)
+        typer.echo("\n".join(" ".join("1" if each else "0" for each in row) for row in rows))

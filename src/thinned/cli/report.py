@@ -1,0 +1,42 @@
+"""`thinned report`: the page again, from the records alone."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from thinned.errors import RecordError
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder that `thinned study` wrote.", show_default=False)
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Make report.html again from a folder's records.
+
+    Where they hold several designs, the page is about that of the last record.
+
+    Example: `thinned report runs/dropout-digits`
+    """
+    from thinned.lab.records import Store
+    from thinned.lab.study import RECORDS
+    from thinned.report import gather, write
+
+    store = folder / RECORDS
+    if not store.is_file():
+        raise RecordError(
+            f"expected a folder with {RECORDS}; got {str(folder)!r}, without. `thinned study` writes it."
+        )
+    contents = Store(store).read()
+    for damage in contents.damaged:
+        print(f"{store}, line {damage.line} is skipped: {damage.reason}.", file=sys.stderr)
+    facts = gather(contents)
+    path = write(facts, folder / "report.html")
+    if as_json:
+        typer.echo(json.dumps({"sentence": facts.sentence, "report": str(path), "records": str(store)}))
+    else:
+        typer.echo(f"{facts.sentence}\n{path}")
