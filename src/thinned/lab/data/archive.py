@@ -95,7 +95,7 @@ def _fetched(archive: Archive, cache: Path, address: str, otherwise: str) -> byt
     def check(content: bytes) -> None:
         archive.verify(content, url, f"nothing was kept, try again. {otherwise}")
 
-    return _content(download(url, cache / archive.name, check, otherwise))
+    return _content(download(url, cache / archive.name, archive.md5, check, otherwise))
 
 
 def _content(path: Path) -> bytes:

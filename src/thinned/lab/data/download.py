@@ -9,13 +9,14 @@ from thinned.lab.data.extra import lab_module
 TIMEOUT_S = 30
 
 
-def download(url: str, target: Path, check: Callable[[bytes], None], otherwise: str) -> Path:
+def download(url: str, target: Path, md5: str, check: Callable[[bytes], None], otherwise: str) -> Path:
     """Fetch a file with a progress bar; `target` appears only once `check` has passed.
 
     Args:
         url: of the file.
         target: where it is kept; its folder is made.
-        check: raises if the bytes are not what they should be.
+        md5: the file's checksum.
+        check: raises if the bytes do not have it, and says more than the error of `pooch` would.
         otherwise: a sentence for errors, on what to do without a network.
 
     Returns:
@@ -32,9 +33,8 @@ def download(url: str, target: Path, check: Callable[[bytes], None], otherwise: 
         check(Path(output_file).read_bytes())
 
     try:
-        # `check` stands for pooch's own hash test, whose error names a temporary file; pooch removes the
-        # temporary file whichever way this ends.
-        pooch.retrieve(url, known_hash=None, fname=target.name, path=target.parent, downloader=checked)
+        # Whichever way this ends, pooch removes the temporary file.
+        pooch.retrieve(url, f"md5:{md5}", fname=target.name, path=target.parent, downloader=checked)
     except OSError as error:  # everything that requests raises is one
         raise DataError(
             f"expected to fetch {target.name}; got {type(error).__name__}: {error} from {url}. "
