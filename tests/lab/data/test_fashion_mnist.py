@@ -157,13 +157,13 @@ class TestReal:
     """The official archives themselves."""
 
     def test_whole_and_balanced(self) -> None:
-        """60,000 and 10,000 images of 28 x 28 pixels, as many of each class; loaded within seconds."""
-        start = time.perf_counter()
+        """60,000 and 10,000 images of 28 x 28 pixels, as many of each class; quickly loaded."""
+        start = time.process_time()
         data = load("fashion-mnist", REAL)
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
 
         assert ((60000, 28, 28), (10000, 28, 28)) == (data.train_x.shape, data.test_x.shape)
         assert [6000] * 10 == np.bincount(data.train_y).tolist()
         assert [1000] * 10 == np.bincount(data.test_y).tolist()
         assert (0, 1, CLASSES) == (data.train_x.min(), data.train_x.max(), data.classes)
-        assert seconds < 5  # half a second on an idle core; the bound leaves room for a busy machine
+        assert seconds < 3  # of one core; half a second when it is idle, more when its caches are shared
