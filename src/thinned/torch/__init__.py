@@ -1,0 +1,23 @@
+"""Dropout for PyTorch: the law's masks, for tensors, layers and whole models."""
+
+from thinned.torch._bind import bind as bind
+from thinned.torch._bind import unbind as unbind
+from thinned.torch._functional import dropout as dropout
+from thinned.torch._functional import dropout_add as dropout_add
+from thinned.torch._functional import relu_dropout as relu_dropout
+from thinned.torch._layers import Dropout as Dropout
+from thinned.torch._layers import Dropout1d as Dropout1d
+from thinned.torch._layers import Dropout2d as Dropout2d
+from thinned.torch._layers import Dropout3d as Dropout3d
+
+__all__ = [
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "bind",
+    "dropout",
+    "dropout_add",
+    "relu_dropout",
+    "unbind",
+]

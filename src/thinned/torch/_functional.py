@@ -1,0 +1,275 @@
+"""Dropout of tensors at an address: pure functions."""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from thinned.kernels.execute import Coordinates
+from thinned.mask.address import Address
+from thinned.mask.plan import Plan, plan
+from thinned.mask.sharing import Share, Window, shared_axes
+from thinned.torch import _kernel, _operator, _plain
+from thinned.torch._ticket import Coordinate, is_traced, signed, ticket
+
+
+def dropout(
+    x: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """Zero each element with probability `rate`, and scale the others so that the expectation stays.
+
+        y = k x / (1 - T / 65536),   k = mask.keep(x.shape, rate, seed=..., ...)
+
+    Nothing is saved for backward but the address. A dropped NaN or infinity becomes 0.
+
+    Args:
+        x: float tensor, any shape and strides: float32, float64, bfloat16 or float16.
+        rate: probability of dropping, 0 <= rate <= 1; or a tensor of one number, which quantises.
+        seed: the run: an integer in [-2^63, 2^64), or an integer tensor.
+        site: the place in the network: a name, an integer in [0, 2^32), or an integer tensor.
+        step: the training step, in [0, 2^32), or an integer tensor.
+        draw: which of several draws, in [0, 2^16), or an integer tensor.
+        share: axes along which one draw is shared.
+        window: `(global_shape, index)` where `x` is part of a larger tensor; `index` holds, for each axis,
+            a start or a tensor or array of global indices.
+
+    Returns:
+        Tensor like `x`: same shape, dtype, device, memory format.
+
+    Raises:
+        RateError, AddressError, ShareError, WindowError, DtypeError: see `thinned.errors`.
+
+    Example:
+        >>> import torch, thinned.torch
+        >>> thinned.torch.dropout(torch.ones(8), 0.5, seed=0, site="fc1")
+        tensor([0., 0., 2., 0., 0., 2., 2., 2.])
+
+    References:
+        Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15,
+        2014, https://jmlr.org/papers/v15/srivastava14a.html. We differ: rescaling at training time.
+    """
+    return thin(x, rate, (seed, site, step, draw), share, window)
+
+
+def relu_dropout(
+    x: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """`dropout(relu(x))` in one pass over memory; saves its output for backward, and nothing else.
+
+    Args and errors are those of `dropout`.
+
+    Example:
+        >>> import torch, thinned.torch
+        >>> thinned.torch.relu_dropout(torch.tensor([-1.0, 1, -1, 1, -1, 1, -1, 1]), 0.5, seed=0, site="fc1")
+        tensor([0., 0., 0., 0., 0., 2., 0., 2.])
+    """
+    address = (seed, site, step, draw)
+    if is_traced(x, rate, *address) or _has_tensors(window):
+        return thin(torch.relu(x), rate, address, share, window)
+    how, where = _plan(x, cast(float, rate), share, window), _coordinates(address)
+    return cast(Tensor, _ReluThin.apply(x, how, where))  # type: ignore[no-untyped-call]
+
+
+def dropout_add(
+    x: Tensor,
+    residual: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """`residual + dropout(x)` in one pass over memory, rounded once.
+
+    Args and errors are those of `dropout`; `residual` is like `x`.
+
+    Example:
+        >>> import torch, thinned.torch
+        >>> x, residual = torch.ones(8), torch.arange(8.0)
+        >>> thinned.torch.dropout_add(x, residual, 0.5, seed=0, site="fc1")
+        tensor([0., 1., 4., 3., 4., 7., 8., 9.])
+    """
+    if x.shape != residual.shape or x.dtype != residual.dtype or x.device != residual.device:
+        raise ValueError(
+            f"expected a residual like x, {x.dtype} of shape {tuple(x.shape)} on {x.device}; got {residual.dtype} "
+            f"of shape {tuple(residual.shape)} on {residual.device}."
+        )
+    address = (seed, site, step, draw)
+    if is_traced(x, rate, *address) or is_traced(residual) or _has_tensors(window):
+        # In float32 for half types: one rounding, as in the fused kernel.
+        exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+        return (residual.to(exact) + thin(x.to(exact), rate, address, share, window)).to(x.dtype)
+    how, where = _plan(x, cast(float, rate), share, window), _coordinates(address)
+    return cast(Tensor, _ThinAdd.apply(x, residual, how, where))  # type: ignore[no-untyped-call]
+
+
+def thin(
+    x: Tensor,
+    rate: float | Tensor,
+    address: tuple[Coordinate, Coordinate, Coordinate, Coordinate],
+    share: Share = (),
+    window: Window | None = None,
+    *,
+    inplace: bool = False,
+) -> Tensor:
+    """`dropout` with its address in one piece; `inplace` writes over `x`, under autograd's rules."""
+    if is_traced(x, rate, *address) or _has_tensors(window):
+        result = thin_at(x, ticket(rate, address), share, window)
+        return x.copy_(result) if inplace else result
+    return drop(x, cast(float, rate), _coordinates(address), share, window, inplace=inplace)
+
+
+def drop(
+    x: Tensor,
+    rate: float,
+    where: Coordinates,
+    share: Share = (),
+    window: Window | None = None,
+    *,
+    inplace: bool = False,
+) -> Tensor:
+    """The fast path in eager mode, for coordinates that are checked."""
+    how = _plan(x, rate, share, window)
+    if inplace:
+        if x.is_leaf and x.requires_grad and torch.is_grad_enabled():
+            x.mul_(1)  # raises what autograd says of leaves, before a byte is written
+        return cast(Tensor, _ThinInPlace.apply(x, how, where))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _Thin.apply(x, how, where))  # type: ignore[no-untyped-call]
+
+
+def thin_at(x: Tensor, at: Tensor, share: Share = (), window: Window | None = None) -> Tensor:
+    """The registered operator, for a ticket: an int64 tensor (seed, site, step, draw, threshold)."""
+    _kernel.check_dtype(x)
+    axes = list(shared_axes(x.dim(), share))
+    run = _operator.thin
+    if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+        run = _operator.transformed  # type: ignore[assignment]
+    if window is None:
+        return run(x, at, axes, [], [], [])
+    sizes, index = window
+    ids = {axis: _ids(value, x.shape[axis]) for axis, value in enumerate(index) if not _is_start(value)}
+    starts = [0 if axis in ids else value for axis, value in enumerate(index)]
+    at = torch.cat([at, *(values.to(at) for values in ids.values())]) if ids else at
+    return run(x, at, axes, list(sizes), starts, list(ids))
+
+
+def _plan(x: Tensor, rate: float, share: Share, window: Window | None) -> Plan:
+    shape = tuple(x.shape)
+    if window is None and type(share) in {tuple, int}:
+        return _kernel.planned(shape, rate, share)
+    return plan(shape, rate, share, window)
+
+
+def _coordinates(address: tuple[Coordinate, ...]) -> Coordinates:
+    checked = Address(*address)  # type: ignore[arg-type]
+    return checked.seed, checked.site, checked.step, checked.draw
+
+
+def _has_tensors(window: Window | None) -> bool:
+    return window is not None and any(isinstance(value, Tensor) for value in window[1])
+
+
+def _is_start(value: Any) -> bool:
+    return isinstance(value, (int, torch.SymInt))
+
+
+def _ids(value: Any, size: int) -> Tensor:
+    """The global indices of an axis, from a traced start or an array."""
+    ids = torch.as_tensor(value)
+    return ids + torch.arange(size, device=ids.device) if ids.dim() == 0 else ids
+
+
+def _again(x: Tensor, how: Plan, where: Coordinates) -> Tensor:
+    """A plan once more at its address: what a gradient is. Itself differentiable, and traceable."""
+    if torch._C._functorch.is_legacy_batchedtensor(x):  # autograd's is_grads_batched, which knows no operator
+        return _plain.thin(_kernel.DROP, x, how, where, None)
+    if is_traced(x):
+        layout = how.where
+        seed, *rest = where
+        at = torch.tensor([signed(seed), *rest, how.threshold], dtype=torch.int64)
+        return thin_at(x, at, layout.shared, (layout.logical_shape, layout.index))
+    if torch.is_grad_enabled():
+        return cast(Tensor, _Thin.apply(x, how, where))  # type: ignore[no-untyped-call]
+    return _kernel.thin(_kernel.DROP, x, how, where)
+
+
+class _Thin(torch.autograd.Function):
+    """The fast path in eager mode: what `_operator.thin` does, without a dispatcher in between."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, how: Plan, where: Coordinates) -> Tensor:
+        ctx.address = how, where
+        return _kernel.thin(_kernel.DROP, x, how, where)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return _again(gradient, *ctx.address), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:  # type: ignore[override]
+        return _again(tangent, *ctx.address)
+
+
+class _ThinInPlace(torch.autograd.Function):
+    """The same, written over its input."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, how: Plan, where: Coordinates) -> Tensor:
+        ctx.address = how, where
+        _kernel.thin_(_kernel.DROP, x, how, where)
+        ctx.mark_dirty(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return _again(gradient, *ctx.address), None, None
+
+
+class _ReluThin(torch.autograd.Function):
+    """Saves its output: an element above zero was positive and kept, which is all a gradient asks."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, how: Plan, where: Coordinates) -> Tensor:
+        result = _kernel.thin(_kernel.RELU, x, how, where)
+        ctx.save_for_backward(result)
+        ctx.scale = how.scale
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (output,) = ctx.saved_tensors
+        if torch.is_grad_enabled() or is_traced(gradient):
+            return _plain.relu_gradient(gradient, output, ctx.scale), None, None
+        return _kernel.relu_gradient(gradient, output, ctx.scale), None, None
+
+
+class _ThinAdd(torch.autograd.Function):
+    """The residual's gradient is the gradient; the branch's is thinned."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, residual: Tensor, how: Plan, where: Coordinates) -> Tensor:
+        ctx.address = how, where
+        return _kernel.thin(_kernel.ADD, x, how, where, residual)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:  # type: ignore[override]
+        return _again(gradient, *ctx.address), gradient, None, None

@@ -1,0 +1,56 @@
+"""The law in plain tensor operations: the same bits on any device, slower than a kernel.
+
+It runs where no kernel does: on an accelerator, and where a transformation must see each operation.
+"""
+
+import torch
+from torch import Tensor
+
+from thinned.kernels.execute import ADD, RELU, Coordinates
+from thinned.mask.philox import MULTIPLIERS, ROUNDS, WEYL
+from thinned.mask.plan import Plan
+from thinned.mask.sharing import Layout
+
+_LOW = 0xFFFFFFFF
+
+
+def keep(where: Layout, address: Coordinates, level: int, device: torch.device) -> Tensor:
+    """The mask as a bool tensor: the array's shape, with 1 on shared axes."""
+    elements = torch.as_tensor(where.elements(), device=device)
+    seed, site, step, draw = address
+    block, lane = elements >> 3, elements & 7
+    c0, c1 = block & _LOW, (block >> 32) + (draw << 16)
+    c2, c3 = torch.full_like(block, site), torch.full_like(block, step)
+    k0, k1 = seed & _LOW, seed >> 32
+    for _ in range(ROUNDS):
+        high0, low0 = _product(MULTIPLIERS[0], c0)
+        high1, low1 = _product(MULTIPLIERS[1], c2)
+        c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
+        k0, k1 = (k0 + WEYL[0]) & _LOW, (k1 + WEYL[1]) & _LOW
+    word = torch.where(lane < 4, torch.where(lane < 2, c0, c1), torch.where(lane < 6, c2, c3))
+    return ((word >> (16 * (lane & 1))) & 0xFFFF) >= level
+
+
+def thin(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor | None) -> Tensor:
+    """`y = k x s` and its fused forms."""
+    mask = keep(how.where, address, how.threshold, x.device)
+    exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+    value = (torch.relu(x) if op == RELU else x).to(exact) * torch.tensor(how.scale, dtype=exact)
+    kept = value.masked_fill(~mask, 0)
+    if op == ADD:
+        assert residual is not None  # noqa: S101 - the caller's plan says so; for the type checker
+        kept = kept + residual.to(exact)
+    return kept.to(x.dtype)
+
+
+def relu_gradient(gradient: Tensor, output: Tensor, scale: float) -> Tensor:
+    """The gradient of `y = k relu(x) s` from `y` alone."""
+    exact = torch.float64 if gradient.dtype == torch.float64 else torch.float32
+    scaled = gradient.to(exact) * torch.tensor(scale, dtype=exact)
+    return torch.where(output <= 0, 0, scaled).to(gradient.dtype)
+
+
+def _product(multiplier: int, word: Tensor) -> tuple[Tensor, Tensor]:
+    """The halves of a 32 x 32 -> 64 bit product, in signed 64-bit lanes that may overflow."""
+    product = word * multiplier
+    return (product >> 32) & _LOW, product & _LOW

@@ -1,0 +1,102 @@
+"""A bound model inside a compiled graph: its addresses are asked for at run time.
+
+Python attributes cannot carry a step into a graph: it would be specialised to their values, and a checkpoint
+inside a graph may not change them. Tensors that the next call overwrites cannot either, since a graph's
+backward may read them later. So a graph holds operators that, at run time, are ordinary Python: a root call
+begins with one, and each draw asks another. Both carry an *ordinal*, their place in the trace. It keeps the
+compiler from merging two that look alike, and it names a draw when the graph's backward recomputes it, in
+whatever order. Nothing in a graph depends on a layer's name or place, so equal blocks share one graph.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from thinned.errors import BindError
+from thinned.torch._bind import Binding, binding_at
+
+_counts: dict[str, tuple[object, int]] = {}
+"""What is counted in the trace under way, and which trace that is; used by one tracing thread at a time."""
+
+
+def begin(binding: Binding, training: bool, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Trace the start of a root call; its inputs depend on it, so that no draw comes first."""
+    leaves, spec = tree_flatten((args, kwargs))
+    place = next((i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)), None)
+    if place is None:
+        raise BindError("expected a tensor among the inputs of a bound model that is compiled; got none.")
+    call = torch.ops.thinned.advance(binding.anchor, training, _count("call"))
+    leaves[place] = torch.ops.thinned.after(leaves[place], call)
+    return tree_unflatten(leaves, spec)  # type: ignore[no-any-return]
+
+
+def ticket(binding: Binding, place: Tensor, x: Tensor) -> Tensor:
+    """Trace a layer's draw: its ticket, without the threshold."""
+    found: Tensor = torch.ops.thinned.ask(binding.anchor, place, x.detach(), _count("draw"), _has("call"))
+    return found
+
+
+@torch.compiler.assume_constant_result
+def _count(what: str) -> int:
+    trace, (last, count) = _trace(), _counts.get(what, (None, -1))
+    count = count + 1 if last == trace else 0
+    _counts[what] = trace, count
+    return count
+
+
+@torch.compiler.assume_constant_result
+def _has(what: str) -> bool:
+    return _counts.get(what, (None, 0))[0] == _trace()
+
+
+def _trace() -> tuple[object, int]:
+    """What tells one trace from another: numbers alone begin anew when the compiler is reset."""
+    context = torch._guards.CompileContext.try_get()
+    return context, -1 if context is None else context.attempt
+
+
+@torch.library.custom_op("thinned::advance", mutates_args=())
+def advance(anchor: Tensor, training: bool, ordinal: int) -> Tensor:
+    """A root call begins; its step."""
+    return torch.tensor(_binding(anchor).begin_traced(training, ordinal))
+
+
+@torch.library.custom_op("thinned::ask", mutates_args=())
+def ask(anchor: Tensor, place: Tensor, x: Tensor, ordinal: int, whole: bool) -> Tensor:
+    """A layer's ticket, but for the threshold. `x` only keeps the uses of a layer in their order."""
+    binding = _binding(anchor)
+    draw = binding.use(binding.names[int(place)], ordinal, whole=whole)
+    return torch.tensor([binding.signed_seed, draw.site, draw.step, 0, 0])
+
+
+@torch.library.custom_op("thinned::after", mutates_args=())
+def after(x: Tensor, call: Tensor) -> Tensor:
+    """`x`, once `call` is there."""
+    return x.clone()
+
+
+@advance.register_fake
+def _(anchor: Tensor, training: bool, ordinal: int) -> Tensor:
+    return anchor.new_empty(())
+
+
+@ask.register_fake
+def _(anchor: Tensor, place: Tensor, x: Tensor, ordinal: int, whole: bool) -> Tensor:
+    return anchor.new_empty(5)
+
+
+@after.register_fake
+def _(x: Tensor, call: Tensor) -> Tensor:
+    return torch.empty_like(x)
+
+
+after.register_autograd(lambda ctx, gradient: (gradient, None))
+
+
+def _binding(anchor: Tensor) -> Binding:
+    binding = binding_at(int(anchor))
+    if binding is None:
+        raise BindError("the bound model that this graph was compiled for is gone; compile the model again.")
+    return binding
