@@ -4,6 +4,9 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
 
 # Python 3.12 warns of every fork of a process with threads; forking one is what these tests are for.
 _WARNINGS = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
@@ -22,6 +25,7 @@ def script(path, *arguments):
 def _run(arguments, environment):
     done = subprocess.run(
         [sys.executable, *_WARNINGS, *arguments],
+        cwd=ROOT,  # so that `tests` can be imported
         env=os.environ | {name: str(value) for name, value in environment.items()},
         capture_output=True,
         text=True,

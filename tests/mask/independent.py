@@ -29,15 +29,16 @@ HEADER = """\
 #   keep       ->  one digit an element: 1 kept, 0 dropped
 #   half       ->  the half-word h of each element; uniform is (h + 0.5) / 65536
 #   wide       ->  the whole word of each element
-#   normal     ->  nine decimals of each element; implementations lie within 2^-20 of the radius
+#   normal     ->  twelve decimals of each element; implementations lie within 2^-20 of the radius
 #   product    a stored value (bit pattern) and a rate  ->  what it becomes where it is kept
 #
-# How the inputs were chosen. philox: Random123's three published cases, all zeros, all ones and digits of pi.
-# Addresses: each coordinate at 0, 1 and its largest value with the others 0, then all at their largest, then
-# the digits of pi (243f6a88 85a308d3 13198a2e 03707344 a409). Elements: the first two blocks, both sides of
-# where a block's index passes 32 bits, and the last below the limit. Rates: 0, 1, the nearest neighbours of
-# both, 0.1, 0.5, ties to even on both sides; for the neighbours, elements whose half-words are 0000 and ffff,
-# the only ones that they decide. Products: zero, one, the neighbours of rounding, subnormals, the largest.
+# How the inputs were chosen. philox: Random123's three published cases, all zeros, all ones and digits of
+# pi. Addresses: each coordinate at 0, 1 and its largest value with the others 0, then all at their largest,
+# then the digits of pi (243f6a88 85a308d3 13198a2e 03707344 a409). Elements: the first two blocks, both
+# sides of where a block's index passes 32 bits, and the last below the limit. Rates: 0, 1, the nearest
+# neighbours of both, 0.1, 0.5, ties to even on both sides; for the neighbours, elements whose half-words
+# are 0000 and ffff, the only ones that they decide. Normals: also the largest and the smallest radius of
+# 2^25 elements. Products: zero, one, the neighbours of rounding, subnormals, the largest.
 """
 
 PI = {"seed": 0x85A308D3243F6A88, "site": 0x13198A2E, "step": 0x03707344, "draw": 0xA409}
@@ -140,7 +141,7 @@ def keep(shape, rate, share=(), window=None, **address):
 def stream(kind, shape, window=None, **address):
     """A line of half-words, words or normal values."""
     draw = {"half": half_word, "wide": whole_word, "normal": normal}[kind]
-    form = {"half": "{:04x}", "wide": "{:08x}", "normal": "{:.9f}"}[kind]
+    form = {"half": "{:04x}", "wide": "{:08x}", "normal": "{:.12f}"}[kind]
     found = " ".join(form.format(draw(e, **address)) for e in elements(shape, window=window))
     return line(kind, found, shape=shape, **({"window": window} if window else {}), **address)
 
@@ -244,6 +245,8 @@ def other_draws():
             yield stream(kind, (8,), **address)
         for shape, window in positions(4):
             yield stream(kind, shape, window, **PI)
+    for start in (7259496, 11796912):  # where w0 is 83, and 2^32 - 39
+        yield stream("normal", (2,), ((2**24,), (start,)), **PI)
 
 
 STORED = {

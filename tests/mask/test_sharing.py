@@ -93,6 +93,11 @@ class TestLimits:
         with pytest.raises(WindowError, match=rf"at most 2\^{power} elements; got {2**power + 1}"):
             layout((1,), window=((2**power + 1,), (0,)), wide=wide)
 
+    def test_normal_draws_are_wide(self):
+        """Each takes a whole word, so their limit is the smaller one."""
+        with pytest.raises(WindowError, match=r"at most 2\^50 elements"):
+            normal((1,), seed=0, window=((2**50 + 1,), (0,)))
+
     def test_sizes_do_not_wrap(self):
         """Sizes that are NumPy integers are multiplied as Python's."""
         with pytest.raises(WindowError, match="got 1208925819614629174706176"):

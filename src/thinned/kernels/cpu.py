@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, call-arg, attr-defined"
 """The law on the CPU, in Numba: the same bits as `mask.keep`, thousands of elements at a time.
 
 How it is laid out. Philox runs for a block of calls at once, its state in 64-bit lanes that hold 32-bit
@@ -13,11 +13,14 @@ Both are multiplied in float32 and rounded once.
 Nothing is kept: forward and backward both come here with an address.
 """
 
+import platform
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int16, int64, njit, types, uint16, uint64
-from numba.extending import overload
+from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
+from numba import config, float32, float64, int16, int64, njit, types, uint16, uint64
+from numba.extending import intrinsic, overload
 
 BLOCK = 256
 """Philox calls made at once; their words (4 KiB) stay in the first-level cache."""
@@ -51,21 +54,27 @@ def _fill(words, first, count, draw, site, step, key0, key1):
         words[4 * i + 3] = np.uint32(c3)
 
 
+# Numba gives sums of 32-bit words 64 bits. The words below are cut back at once, each time, or LLVM computes
+# in lanes of twice the width and half the number.
+
+
 @njit(nogil=True)
 def _to_bfloat16(value):
     bits = np.float32(value).view(np.uint32)
-    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
-    nan = (bits >> np.uint32(16)) | np.uint32(0x40)  # quiet, as hardware makes it
-    return np.uint16(nan if (bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000) else rounded)
+    odd = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(1))
+    rounded = np.uint32(np.uint32(bits + np.uint32(0x7FFF)) + odd)
+    nan = np.uint32(bits | np.uint32(0x00400000))  # quiet, as hardware makes it
+    word = nan if np.uint32(bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000) else rounded
+    return np.uint16(np.uint32(word >> np.uint32(16)))
 
 
 @njit(nogil=True)
 def _from_float16(value):
     half = np.uint32(np.uint16(value))
-    magnitude = (half & np.uint32(0x7FFF)) << np.uint32(13)
-    sign = (half & np.uint32(0x8000)) << np.uint32(16)
-    normal = magnitude + np.uint32(0x38000000)  # 127 - 15 more in the exponent
-    special = magnitude + np.uint32(0x70000000)  # infinity and NaN: exponent all ones
+    magnitude = np.uint32(np.uint32(half & np.uint32(0x7FFF)) << np.uint32(13))
+    sign = np.uint32(np.uint32(half & np.uint32(0x8000)) << np.uint32(16))
+    normal = np.uint32(magnitude + np.uint32(0x38000000))  # 127 - 15 more in the exponent
+    special = np.uint32(magnitude + np.uint32(0x70000000))  # infinity and NaN: exponent all ones
     # A subnormal is built as a normal number minus 2^-14, so that no float32 subnormal is ever met and a
     # thread that flushes them to zero changes nothing.
     tiny = np.uint32(magnitude + np.uint32(0x38800000)).view(np.float32) - np.float32(2.0**-14)
@@ -77,18 +86,54 @@ def _from_float16(value):
 @njit(nogil=True)
 def _to_float16(value):
     bits = np.float32(value).view(np.uint32)
-    sign = (bits >> np.uint32(16)) & np.uint32(0x8000)
-    magnitude = bits & np.uint32(0x7FFFFFFF)
-    odd = (magnitude >> np.uint32(13)) & np.uint32(1)
-    normal = (magnitude - np.uint32(0x38000000) + np.uint32(0xFFF) + odd) >> np.uint32(13)
+    sign = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(0x8000))
+    magnitude = np.uint32(bits & np.uint32(0x7FFFFFFF))
+    odd = np.uint32(np.uint32(magnitude >> np.uint32(13)) & np.uint32(1))
+    normal = np.uint32(np.uint32(np.uint32(magnitude + odd) - np.uint32(0x38000000 - 0xFFF)) >> np.uint32(13))
     # Adding 0.5 aligns a subnormal's last bit with float32's, so the adder does the rounding.
-    tiny = np.float32(np.uint32(magnitude).view(np.float32) + np.float32(0.5)).view(np.uint32)
-    tiny = tiny - np.uint32(0x3F000000)
+    tiny = np.float32(magnitude.view(np.float32) + np.float32(0.5)).view(np.uint32)
+    tiny = np.uint32(tiny - np.uint32(0x3F000000))
     result = tiny if magnitude < np.uint32(0x38800000) else normal
     result = np.uint32(0x7C00) if magnitude >= np.uint32(0x477FF000) else result
-    nan = np.uint32(0x7E00) | ((magnitude >> np.uint32(13)) & np.uint32(0x3FF))
+    nan = np.uint32(np.uint32(0x7E00) | np.uint32(np.uint32(magnitude >> np.uint32(13)) & np.uint32(0x3FF)))
     result = nan if magnitude > np.uint32(0x7F800000) else result
-    return np.int16(np.uint16(result | sign))
+    return np.int16(np.uint16(np.uint32(result | sign)))
+
+
+@intrinsic
+def _hardware_from_float16(_context, _bits):
+    def generate(context, builder, signature, arguments):
+        return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
+
+    return float32(int16), generate
+
+
+@intrinsic
+def _hardware_to_float16(_context, _value):
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16))
+
+    return int16(float32), generate
+
+
+def _converts_float16() -> bool:
+    """Whether the processor that Numba compiles for converts float16 itself, twice as fast as the code above.
+
+    Where it does not, LLVM would call a function of the C runtime, which need not be there.
+    """
+    if config.CPU_NAME or config.CPU_FEATURES or not config.ENABLE_AVX:
+        return False  # another processor was asked for
+    if platform.machine() in {"aarch64", "arm64"}:
+        return True
+    try:
+        return bool(get_host_cpu_features().get("f16c", False))
+    except RuntimeError:
+        return False
+
+
+from_float16, to_float16 = (
+    (_hardware_from_float16, _hardware_to_float16) if _converts_float16() else (_from_float16, _to_float16)
+)
 
 
 def _widen(stored, out):
@@ -112,7 +157,7 @@ def _widen_overload(stored, out):
 
     def float16(stored, out):
         for j in range(out.size):
-            out[j] = _from_float16(stored[j])
+            out[j] = from_float16(stored[j])
 
     return {types.uint16: bfloat16, types.int16: float16}.get(stored.dtype, floats)
 
@@ -129,7 +174,7 @@ def _narrow_overload(values, out):
 
     def float16(values, out):
         for j in range(out.size):
-            out[j] = _to_float16(values[j])
+            out[j] = to_float16(values[j])
 
     return {types.uint16: bfloat16, types.int16: float16}.get(out.dtype, floats)
 
@@ -206,18 +251,33 @@ def thin(op, x, r, y, in_place, bases, run, inner, low, high, level, scale, draw
         position += count
 
 
+def _relu_stretch(gradient, output, result, scale):
+    """`relu_gradient` of a stretch; stored types that are no floats go through first-level cache."""
+
+
+@overload(_relu_stretch)
+def _relu_stretch_overload(gradient, output, result, scale):
+    def direct(gradient, output, result, scale):
+        zero = scale - scale
+        for j in range(result.size):
+            result[j] = zero if output[j] <= zero else gradient[j] * scale
+
+    def converted(gradient, output, result, scale):
+        spare = np.empty((3, 8 * BLOCK), type(scale))
+        for a in range(0, result.size, 8 * BLOCK):
+            b = min(a + 8 * BLOCK, result.size)
+            gs, ys, out = spare[0, : b - a], spare[1, : b - a], spare[2, : b - a]
+            _widen(gradient[a:b], gs)
+            _widen(output[a:b], ys)
+            _relu_stretch(gs, ys, out, scale)
+            _narrow(out, result[a:b])
+
+    return direct if isinstance(result.dtype, types.Float) else converted
+
+
 def relu_gradient(gradient, output, result, low, high, scale):
     """The gradient of `y = k relu(x) s` from its output alone: above zero, an element was kept."""
-    zero = scale - scale
-    spare = np.empty((2, 8 * BLOCK), type(scale))
-    for a in range(low, high, 8 * BLOCK):
-        b = min(a + 8 * BLOCK, high)
-        gs, ys = spare[0, : b - a], spare[1, : b - a]
-        _widen(gradient[a:b], gs)
-        _widen(output[a:b], ys)
-        for j in range(b - a):
-            gs[j] = zero if ys[j] <= zero else gs[j] * scale
-        _narrow(gs, result[a:b])
+    _relu_stretch(gradient[low:high], output[low:high], result[low:high], scale)
 
 
 def _thin_signature(value, factor):
