@@ -2,6 +2,8 @@
 
 from thinned.torch._bind import bind as bind
 from thinned.torch._bind import unbind as unbind
+from thinned.torch._convert import Report as Report
+from thinned.torch._convert import convert as convert
 from thinned.torch._functional import dropout as dropout
 from thinned.torch._functional import dropout_add as dropout_add
 from thinned.torch._functional import relu_dropout as relu_dropout
@@ -9,15 +11,19 @@ from thinned.torch._layers import Dropout as Dropout
 from thinned.torch._layers import Dropout1d as Dropout1d
 from thinned.torch._layers import Dropout2d as Dropout2d
 from thinned.torch._layers import Dropout3d as Dropout3d
+from thinned.torch._patched import patched as patched
 
 __all__ = [
     "Dropout",
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "Report",
     "bind",
+    "convert",
     "dropout",
     "dropout_add",
+    "patched",
     "relu_dropout",
     "unbind",
 ]

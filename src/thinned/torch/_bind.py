@@ -99,7 +99,7 @@ class Binding:
         self._begin_eager(module.training)
         return None
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _begin_eager(self, training: bool) -> None:
         self.active.calls.append(_Call(self.advance(training, _ROOT), recomputing_node()))
 
@@ -230,14 +230,14 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
         unbind(module)
     layers, strangers = {}, []
     for path, module in root.named_modules():
-        name = ".".join(part for part in path.split(".") if part not in _WRAPPERS)
+        name = wrapped_name(path)
         if hasattr(type(module), "is_thinned"):
             layers[name] = module
         elif isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
             strangers.append(name)
     binding = Binding(seed, batch, layers)
     for place, (name, module) in enumerate(layers.items()):
-        module.join(binding, name, place)  # type: ignore[operator]
+        module.join(binding, name, place)
     if strangers:
         warnings.warn(
             f"{', '.join(map(repr, strangers))}: PyTorch's own dropout, whose masks this seed does not govern; "
@@ -247,8 +247,9 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
     binding.handles = [
         root.register_forward_pre_hook(binding.begin, prepend=True, with_kwargs=True),
         root.register_forward_hook(binding.end, always_call=True),
-        root.register_state_dict_post_hook(partial(Binding.save, binding)),  # PyTorch marks the hook itself
-        root.register_load_state_dict_pre_hook(binding.load),
+        # A partial, because PyTorch sets an attribute on this hook.
+        root.register_state_dict_post_hook(partial(Binding.save, binding)),  # type: ignore[no-untyped-call]
+        root.register_load_state_dict_pre_hook(binding.load),  # type: ignore[no-untyped-call]
     ]
     root._thinned = binding  # type: ignore[assignment]
     return model
@@ -262,7 +263,7 @@ def unbind(model: nn.Module) -> None:
         for handle in binding.handles:
             handle.remove()
         for layer in binding.layers.values():
-            layer.leave(binding)  # type: ignore[operator]
+            layer.leave(binding)
 
 
 def binding_of(model: nn.Module) -> Binding | None:
@@ -274,6 +275,11 @@ def binding_of(model: nn.Module) -> Binding | None:
 def binding_at(identity: int) -> Binding | None:
     """The binding with this identity, if it lives in this process."""
     return _bindings.get(identity)
+
+
+def wrapped_name(path: str) -> str:
+    """A module's path without the parts that wrappers put in it."""
+    return ".".join(part for part in path.split(".") if part not in _WRAPPERS)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

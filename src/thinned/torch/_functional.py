@@ -1,5 +1,6 @@
 """Dropout of tensors at an address: pure functions."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -160,9 +161,9 @@ def thin_at(x: Tensor, at: Tensor, share: Share = (), window: Window | None = No
     """The registered operator, for a ticket: an int64 tensor (seed, site, step, draw, threshold)."""
     _kernel.check_dtype(x)
     axes = list(shared_axes(x.dim(), share))
-    run = _operator.thin
+    run: Callable[..., Tensor] = _operator.thin
     if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
-        run = _operator.transformed  # type: ignore[assignment]
+        run = _operator.transformed
     if window is None:
         return run(x, at, axes, [], [], [])
     sizes, index = window
@@ -175,7 +176,7 @@ def thin_at(x: Tensor, at: Tensor, share: Share = (), window: Window | None = No
 def _plan(x: Tensor, rate: float, share: Share, window: Window | None) -> Plan:
     shape = tuple(x.shape)
     if window is None and type(share) in {tuple, int}:
-        return _kernel.planned(shape, rate, share)
+        return _kernel.planned(shape, rate, share)  # type: ignore[arg-type]
     return plan(shape, rate, share, window)
 
 
@@ -221,11 +222,11 @@ class _Thin(torch.autograd.Function):
         return _kernel.thin(_kernel.DROP, x, how, where)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return _again(gradient, *ctx.address), None, None
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:  # type: ignore[override]
+    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
         return _again(tangent, *ctx.address)
 
 
@@ -240,7 +241,7 @@ class _ThinInPlace(torch.autograd.Function):
         return x
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return _again(gradient, *ctx.address), None, None
 
 
@@ -255,7 +256,7 @@ class _ReluThin(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (output,) = ctx.saved_tensors
         if torch.is_grad_enabled() or is_traced(gradient):
             return _plain.relu_gradient(gradient, output, ctx.scale), None, None
@@ -271,5 +272,5 @@ class _ThinAdd(torch.autograd.Function):
         return _kernel.thin(_kernel.ADD, x, how, where, residual)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         return _again(gradient, *ctx.address), gradient, None, None

@@ -23,7 +23,7 @@ class _Layer(nn.modules.dropout._DropoutNd):
         super().__init__(p, inplace)
         threshold(self.p)
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - PyTorch's name
+    def forward(self, input: Tensor) -> Tensor:
         """Drop in training, return `input` itself in evaluation and at p = 0."""
         if not self.training or self.p == 0:
             return input
@@ -41,11 +41,7 @@ class _Layer(nn.modules.dropout._DropoutNd):
         return ()
 
     def _free(self, x: Tensor, share: tuple[int, ...]) -> Tensor:
-        """A fresh key from PyTorch's generator, so that `torch.manual_seed` governs it."""
-        key = torch.randint(0x7FFFFFFFFFFFFFFF, ())
-        if is_traced(x):
-            return thin(x, self.p, (key, 0, 0, 0), share, inplace=self.inplace)
-        return drop(x, self.p, (int(key), 0, 0, 0), share, inplace=self.inplace)
+        return thin(x, self.p, (fresh_key(x), 0, 0, 0), share, inplace=self.inplace)
 
     def _traced(self, x: Tensor, share: tuple[int, ...], binding: Binding) -> Tensor:
         """The address is data that an operator makes, so that no step and no layer recompiles anything."""
@@ -63,6 +59,12 @@ class _Layer(nn.modules.dropout._DropoutNd):
         """Draw freely again, unless another binding has taken over."""
         if self._binding is binding:
             self._binding = None
+
+
+def fresh_key(x: Tensor) -> int | Tensor:
+    """A seed from PyTorch's generator, so that `torch.manual_seed` governs it; a tensor where `x` is traced."""
+    key = torch.randint(0x7FFFFFFFFFFFFFFF, ())
+    return key if is_traced(x) else int(key)
 
 
 class Dropout(_Layer, nn.Dropout):

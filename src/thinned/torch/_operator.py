@@ -104,7 +104,7 @@ class Transformed(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, ticket: Tensor, *rest: Any) -> Tensor:
-        return thin(x, ticket, *rest)
+        return cast(Tensor, thin(x, ticket, *rest))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -113,17 +113,19 @@ class Transformed(torch.autograd.Function):
         ctx.save_for_forward(ticket)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         (ticket,) = ctx.saved_tensors
         return transformed(gradient, ticket, *ctx.rest), None, None, None, None, None
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:  # type: ignore[override]
+    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
         (ticket,) = ctx.saved_tensors
         return transformed(tangent, ticket, *ctx.rest)
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], x: Tensor, ticket: Tensor, *rest: Any) -> tuple[Tensor, int]:
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], x: Tensor, ticket: Tensor, *rest: Any
+    ) -> tuple[Tensor, int]:
         return _lanes(transformed, info.batch_size, in_dims, x, ticket, *rest)
 
 

@@ -26,7 +26,7 @@ from torch.utils.checkpoint import _CheckpointFrame
 LIMIT = 4096
 """How many draws of one layer, and how many root calls, are remembered without a graph that holds them."""
 
-_top_hooks = torch._C._autograd._top_saved_tensors_default_hooks  # type: ignore[attr-defined]
+_top_hooks = torch._C._autograd._top_saved_tensors_default_hooks
 
 
 class Draw(NamedTuple):
@@ -43,13 +43,13 @@ class _Noted(NamedTuple):
 
 def now() -> int:
     """The number that autograd's next node in this thread will have."""
-    return torch.autograd._get_sequence_nr()  # type: ignore[attr-defined, no-any-return]
+    return torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
 
 
 def recomputing_node() -> int | None:
     """The number of the node whose backward this code runs in, or None in an ordinary forward pass."""
-    node = torch._C._current_autograd_node()
-    return None if node is None else node._sequence_nr()  # type: ignore[attr-defined, no-any-return]
+    node: Any = torch._C._current_autograd_node()
+    return None if node is None else int(node._sequence_nr())
 
 
 class History:
@@ -69,7 +69,7 @@ class History:
 
     def note(self, who: Hashable, draw: Draw) -> None:
         """Remember a draw, if it is made where it may be made again."""
-        hooks = _top_hooks(True)
+        hooks: Any = _top_hooks(True)
         if hooks is None and torch.is_grad_enabled():
             return
         frame = None if hooks is None else _frame(hooks[0])
@@ -81,7 +81,7 @@ class History:
 
     def recall(self, who: Hashable, node: int) -> Draw | None:
         """The draw that this recomputation repeats, or None where it cannot be known."""
-        hooks = _top_hooks(True)
+        hooks: Any = _top_hooks(True)
         frame = None if hooks is None else _frame(hooks[0])
         with self._lock:
             if frame is not None and frame in self._frames and _is_second_run(hooks[0]):

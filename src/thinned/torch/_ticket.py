@@ -21,7 +21,9 @@ def is_traced(x: Tensor, *values: Any) -> bool:
         return True
     if any(isinstance(value, Tensor) for value in values):
         return True
-    return torch._C._functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack() > 0
+    return (
+        torch._C._functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack() > 0
+    )
 
 
 _PLAIN = (Tensor, torch.nn.Parameter)
@@ -40,7 +42,9 @@ def ticket(rate: Any, address: Sequence[Coordinate]) -> Tensor:
         return torch.tensor(fields, dtype=torch.int64)
     device = next(field.device for field in fields if isinstance(field, Tensor))
     parts = [
-        f.to(device, torch.int64) if isinstance(f, Tensor) else torch.full((), f, dtype=torch.int64, device=device)
+        f.to(device, torch.int64)
+        if isinstance(f, Tensor)
+        else torch.full((), f, dtype=torch.int64, device=device)
         for f in fields
     ]
     return torch.stack(parts)
@@ -54,7 +58,7 @@ def _field(name: str, value: Coordinate) -> int | Tensor:
     return coordinate(name, _name_id(value) if isinstance(value, str) else value)
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _name_id(name: str) -> int:
     return site_id(name)
 
@@ -65,7 +69,7 @@ def level(rate: Tensor) -> Tensor:
     return torch.round(value * LEVELS).to(torch.int64)
 
 
-def signed(seed: int) -> int:
+def signed(seed: SupportsIndex) -> int:
     """A seed as the signed 64-bit integer that an int64 tensor can hold."""
     value = seed64(seed)
     return value - (1 << 64) if value >= 1 << 63 else value

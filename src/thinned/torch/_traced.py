@@ -38,7 +38,7 @@ def ticket(binding: Binding, place: Tensor, x: Tensor) -> Tensor:
     return found
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _count(what: str) -> int:
     trace, (last, count) = _trace(), _counts.get(what, (None, -1))
     count = count + 1 if last == trace else 0
@@ -46,7 +46,7 @@ def _count(what: str) -> int:
     return count
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _has(what: str) -> bool:
     return _counts.get(what, (None, 0))[0] == _trace()
 
