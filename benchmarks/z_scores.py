@@ -1,6 +1,6 @@
 """A hundred million draws through the CPU kernel, as z scores: how far from chance, in standard errors.
 
-    python benchmarks/statistics.py [--draws 100000000]
+    python benchmarks/z_scores.py [--draws 100000000]
 
 Each line is a share of independent events whose chance under the law is p, so
 

@@ -1,0 +1,64 @@
+"""Cases that need a process of their own: `python benchmarks/apart.py NAME` prints one number."""
+
+import resource
+import sys
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from measure import medians
+from torch import Tensor
+
+import thinned.torch
+
+LARGE = 1 << 25
+
+
+def ours(x: Tensor) -> Tensor:
+    return thinned.torch.dropout(x, 0.5, seed=0)
+
+
+def builtin(x: Tensor) -> Tensor:
+    return F.dropout(x, 0.5)
+
+
+def forward_backward_against_dropout() -> float:
+    x, gradient = torch.ones(LARGE, requires_grad=True), torch.ones(LARGE)
+    found = medians({"ours": _step(ours, x, gradient), "peer": _step(builtin, x, gradient)}, rounds=7)
+    return found["peer"] / found["ours"]
+
+
+def forward_backward_against_scaling() -> float:
+    x, gradient = torch.ones(LARGE, requires_grad=True), torch.ones(LARGE)
+    found = medians({"ours": _step(ours, x, gradient), "peer": _step(lambda x: x * 2, x, gradient)})
+    return found["peer"] / found["ours"]
+
+
+def peak_of_ours() -> float:
+    return _peak(ours)
+
+
+def peak_of_dropout() -> float:
+    return _peak(builtin)
+
+
+def _step(layer: Callable[[Tensor], Tensor], x: Tensor, gradient: Tensor) -> Callable[[], object]:
+    def step() -> None:
+        x.grad = None
+        layer(x).backward(gradient)
+
+    return step
+
+
+def _peak(layer: Callable[[Tensor], Tensor]) -> float:
+    """Tensors' worth of memory that a forward and backward pass adds to a process at its highest."""
+    layer(torch.ones(8, requires_grad=True)).sum().backward()
+    x, gradient = torch.ones(LARGE, requires_grad=True), torch.ones(LARGE)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    layer(x).backward(gradient)
+    added = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return added * 1024 / (LARGE * x.element_size())
+
+
+if __name__ == "__main__":
+    print(globals()[sys.argv[1]]())
