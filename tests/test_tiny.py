@@ -8,7 +8,9 @@ from thinned.mask import keep, normal, plan, quantise, uniform
 
 SEED, SITE, STEP, DRAW = ADDRESS = (1, 2, 3, 4)
 WHERE = {"seed": SEED, "site": SITE, "step": STEP, "draw": DRAW}
-SHAPE, RATE = (64, 33), 0.3
+SHAPE = (64, 33)
+RATE = float(uniform((1,), **WHERE)[0]) - 0.5 / 65536
+"""A rate whose threshold the first element meets exactly, so that it is kept, and no more."""
 
 
 def run(op, x, **arguments):
@@ -28,6 +30,11 @@ class TestTiny:
         assert [(word + 0.5) / 65536 for word in words] == uniform((8,), seed=0).tolist()
         assert [word >= 32768 for word in words] == keep((8,), 0.5, seed=0).tolist()
         assert normal((3,), seed=0).round(6).tolist() == [0.991138, -0.924663, -0.617609]
+
+    def test_threshold(self):
+        """An element is kept where its half-word is at least T: the first one here is equal to it."""
+        assert keep((1,), RATE, **WHERE).all()
+        assert not keep((1,), RATE + 1 / 65536, **WHERE).any()
 
     def test_window(self):
         """A part has the mask that it has in the whole."""

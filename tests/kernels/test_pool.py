@@ -152,12 +152,14 @@ class TestProcesses:
         return python(SETUP + code)[0].split()
 
     def test_many_threads_at_once(self):
-        """Eight Python threads whose very first calls come together, before anything is compiled."""
+        """Eight Python threads whose very first calls come together are right, and make one kernel."""
         code = """
-    found, meeting = [], threading.Barrier(8)
+    from thinned.kernels.compiled import kernel
+    found, kernels, meeting = [], [], threading.Barrier(8)
 
     def caller():
         meeting.wait()
+        kernels.append(kernel("thin", X.dtype))
         found.extend(right() for _ in range(50))
 
     threads = [threading.Thread(target=caller) for _ in range(8)]
@@ -165,9 +167,9 @@ class TestProcesses:
         thread.start()
     for thread in threads:
         thread.join()
-    print(len(found), all(found))
+    print(len(found), all(found), len(set(map(id, kernels))))
 """
-        assert self.shown(code) == ["400", "True"]
+        assert self.shown(code) == ["400", "True", "1"]
 
     def test_forks(self):
         """A child has no helper threads, and makes its own: before and after use, and nested."""
@@ -179,6 +181,20 @@ class TestProcesses:
     print(right())
 """
         assert self.shown(code) == ["True"] * 5
+
+    def test_a_forked_child_has_helpers(self):
+        """Two pieces that wait for each other both end, in the parent, its child and its grandchild."""
+        code = """
+    from thinned.kernels.pool import run
+
+    def helped():
+        meeting = threading.Barrier(2, timeout=30)
+        run(lambda low, high: meeting.wait(), 2, threads=2, grain=1)
+        return True
+
+    print(helped(), exits_well(lambda: helped() and exits_well(helped)), helped())
+"""
+        assert self.shown(code) == ["True"] * 3
 
     def test_a_fork_from_a_helper_thread(self):
         """The child of a helper is a process like any other."""

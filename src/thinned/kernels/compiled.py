@@ -2,14 +2,12 @@
 
 import sys
 import threading
-import warnings
 from functools import cache
 from typing import Any
 
 import numba
 import numpy as np
 from numba import types
-from numba.core.errors import NumbaWarning
 from numba.core.event import Listener, install_listener
 
 from thinned.kernels import cpu
@@ -42,13 +40,12 @@ def _kernel(name: str, dtype: np.dtype[Any]) -> Any:
     function, signature = cpu.KERNELS[name]
     stored = STORED[dtype]
     notice = _Notice(f"{name!r} for {_NAMES.get(stored, str(stored))}")
-    with install_listener("numba:compile", notice), warnings.catch_warnings():
-        # A cache that cannot be written or read costs time, not correctness.
-        warnings.simplefilter("ignore", NumbaWarning)
+    with install_listener("numba:compile", notice):
         try:
             return _compiled(function, signature(stored, cpu.FACTORS[stored]), on_disk=True)
         except Exception:
-            # No folder to keep it in, a full disk, a damaged file. A kernel's own error comes up again.
+            # No folder to keep it in, a full disk, a damaged file: that costs time, not correctness. A kernel's
+            # own error comes up again.
             return _compiled(function, signature(stored, cpu.FACTORS[stored]), on_disk=False)
 
 

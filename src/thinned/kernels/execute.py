@@ -1,6 +1,5 @@
 """Run a plan on flat arrays: the one door between front ends and the CPU kernels."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,15 +46,15 @@ def thin(
     rows = plan.rows()
     seed, site, step, draw = address
     factor = plan.scale if x.dtype == np.float64 else np.float32(plan.scale)
-    thin_ = kernel("thin", x.dtype)
-
-    def work(low: int, high: int) -> None:
-        thin_(
-            op, x, y if residual is None else residual, y, y is x, rows.bases, rows.run, rows.inner,
-            low, high, plan.threshold, factor, draw, site, step, seed & 0xFFFFFFFF, seed >> 32,
-        )  # fmt: skip
-
-    run(work, len(rows.bases) * rows.run, threads=threads, grain=max(1, GRAIN // rows.inner))
+    piece = kernel("thin", x.dtype)
+    first = (op, x, y if residual is None else residual, y, y is x, rows.bases, rows.run, rows.inner)
+    last = (plan.threshold, factor, draw, site, step, seed & 0xFFFFFFFF, seed >> 32)
+    size, grain = len(rows.bases) * rows.run, max(1, GRAIN // rows.inner)
+    if threads == 1 or size < 2 * grain:
+        # `run` would do the same, for a microsecond more: as long as two thousand elements take.
+        piece(*first, 0, size, *last)
+        return
+    run(lambda low, high: piece(*first, low, high, *last), size, threads=threads, grain=grain)
 
 
 def relu_gradient(gradient: Flat, output: Flat, result: Flat, scale: float, *, threads: int) -> None:
@@ -69,16 +68,13 @@ def relu_gradient(gradient: Flat, output: Flat, result: Flat, scale: float, *, t
         threads: at most so many.
     """
     factor = scale if gradient.dtype == np.float64 else np.float32(scale)
-    work = kernel("relu_gradient", gradient.dtype)
+    piece = kernel("relu_gradient", gradient.dtype)
+    if threads == 1 or gradient.size < 2 * GRAIN:
+        piece(gradient, output, result, 0, gradient.size, factor)
+        return
     run(
-        partial(_relu_piece, work, gradient, output, result, factor),
+        lambda low, high: piece(gradient, output, result, low, high, factor),
         gradient.size,
         threads=threads,
         grain=GRAIN,
     )
-
-
-def _relu_piece(
-    work: Any, gradient: Flat, output: Flat, result: Flat, factor: Any, low: int, high: int
-) -> None:
-    work(gradient, output, result, low, high, factor)
