@@ -23,10 +23,16 @@ def fresh_forward() -> Iterator[Row]:
     for power in (18, 20, 22):
         x = torch.ones(1 << power)
         yield compare(
-            f"forward, float32, 2^{power}", lambda x=x: ours(x), "F.dropout", lambda x=x: F.dropout(x, 0.5), 40
+            f"forward, float32, 2^{power}",
+            lambda x=x: ours(x),
+            "F.dropout",
+            lambda x=x: F.dropout(x, 0.5),
+            40,
         )
     half = torch.ones(1 << 22, dtype=torch.bfloat16)
-    yield compare("forward, bfloat16, 2^22", lambda: ours(half), "F.dropout", lambda: F.dropout(half, 0.5), 40)
+    yield compare(
+        "forward, bfloat16, 2^22", lambda: ours(half), "F.dropout", lambda: F.dropout(half, 0.5), 40
+    )
 
 
 def bandwidth() -> Iterator[Row]:
@@ -83,7 +89,9 @@ def large_forward_backward() -> Iterator[Row]:
 
 def memory() -> Iterator[Row]:
     mine, theirs = in_process("peak_of_ours"), in_process("peak_of_dropout")
-    yield Row("tensors saved at the peak of forward + backward, 2^25", "F.dropout", theirs - mine, 1, mine, theirs)
+    yield Row(
+        "tensors saved at the peak of forward + backward, 2^25", "F.dropout", theirs - mine, 1, mine, theirs
+    )
 
 
 def training() -> Iterator[Row]:

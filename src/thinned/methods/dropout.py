@@ -1,0 +1,66 @@
+"""Dropout: every activation on its own, inverted scale."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, SupportsFloat
+
+from thinned.mask.plan import Plan
+from thinned.mask.rate import quantise, scale, threshold
+from thinned.mask.sharing import Share, Window, layout
+from thinned.methods.entry import Entry, Paper, Row
+
+ENTRY = Entry(
+    name="Dropout",
+    row=Row("activations", "Bernoulli(rate)", sharing="none", correction="inverted scale"),
+    paper=Paper(
+        "Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov",
+        "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
+        2014,
+        "https://jmlr.org/papers/v15/srivastava14a.html",
+    ),
+    frameworks=("torch",),
+)
+
+
+class Moments(NamedTuple):
+    """Mean and variance of the output, given the input, as factors of `x` and `x^2`."""
+
+    mean: float
+    variance: float
+
+
+def plan(shape: Sequence[int], rate: SupportsFloat, share: Share = (), window: Window | None = None) -> Plan:
+    """Plan a Bernoulli mask with inverted scale.
+
+    Args:
+        shape: of the array that the mask is for.
+        rate: probability of dropping, a constant in [0, 1].
+        share: axes along which one draw is shared.
+        window: `(global_shape, index)` where the array is part of a larger one.
+
+    Raises:
+        RateError: a rate that no threshold stands for.
+        ShareError: an axis that is not there, or twice.
+        WindowError: a window that does not lie in its global shape.
+
+    Example:
+        >>> plan((2, 3, 8, 8), 0.25, share=(2, 3)).where.mask_shape
+        (2, 3, 1, 1)
+    """
+    level = threshold(rate)
+    return Plan(layout(shape, share, window), level, scale(level))
+
+
+def moments(rate: SupportsFloat) -> Moments:
+    """Of `y = k x / (1 - q)`, where `q` is the quantised rate: `E[y | x] = x`, `Var[y | x] = x^2 q / (1 - q)`.
+
+    At rate 1 nothing is left: both are 0.
+
+    Raises:
+        RateError: as `plan`.
+
+    Example:
+        >>> moments(0.5)
+        Moments(mean=1.0, variance=1.0)
+    """
+    q = quantise(rate)
+    return Moments(0.0, 0.0) if q == 1 else Moments(1.0, q / (1 - q))

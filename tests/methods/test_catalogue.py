@@ -1,0 +1,41 @@
+"""The catalogue names what is there, and nothing else."""
+
+import importlib
+import inspect
+
+import pytest
+
+import thinned
+from thinned.methods.spatial import position_axes
+
+ENTRIES = thinned.catalogue()
+
+
+class TestCatalogue:
+    """`thinned.catalogue`."""
+
+    def test_names_each_method_once(self):
+        """A name is a class, a file's stem and a command-line argument."""
+        names = [entry.name for entry in ENTRIES]
+
+        assert sorted(set(names)) == sorted(names)
+
+    @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+    def test_is_kept_by_every_framework_it_names(self, entry):
+        """The front end has a class of that name, and its documentation links the paper."""
+        for framework in entry.frameworks:
+            layer = getattr(importlib.import_module(f"thinned.{framework}"), entry.name)
+
+            assert entry.paper.link in inspect.getdoc(layer)
+
+
+class TestPositionAxes:
+    """`position_axes`, as PyTorch reads shapes."""
+
+    @pytest.mark.parametrize(
+        ("axes", "positions", "expected"),
+        [(3, 1, (2,)), (2, 1, (1,)), (4, 2, (2, 3)), (3, 2, (2,)), (5, 3, (2, 3, 4)), (4, 3, (1, 2, 3))],
+    )
+    def test_are_those_behind_the_channel(self, axes, positions, expected):
+        """One draw is shared along them."""
+        assert expected == position_axes(axes, positions)
