@@ -1,5 +1,7 @@
 """The readable truth: masks, uniforms and normals as a user meets them."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -42,6 +44,12 @@ class TestKeep:
         there = keep((256,), 0.5, **({"seed": 0} | {coordinate: 1}))
 
         assert not np.array_equal(here, there)
+
+    def test_coordinates_are_not_added_up(self):
+        """Sixteen addresses of zeros and ones, sixteen masks: seed 1, step 0 is not seed 0, step 1."""
+        corners = [dict(zip(COORDINATES, bits, strict=True)) for bits in product((0, 1), repeat=4)]
+
+        assert len({keep((256,), 0.5, **corner).tobytes() for corner in corners}) == 16
 
     def test_only_the_element_order_of_a_shape_counts(self):
         """A mask reshaped is the mask of the reshaped array."""
