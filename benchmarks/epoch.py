@@ -1,5 +1,7 @@
 """One training epoch of the chapter's network, 784-256-256-10, with three kinds of layer between."""
 
+from functools import partial
+
 import torch
 from measure import medians
 from torch import Tensor, nn
@@ -17,12 +19,12 @@ def epochs() -> dict[str, float]:
     kinds = {"thinned": thinned.torch.Dropout, "nn.Dropout": nn.Dropout, "none": None}
     models = {name: network(kind) for name, kind in kinds.items()}
     thinned.torch.bind(models["thinned"], seed=0)
-    return medians({name: lambda m=model: epoch(m, x, y) for name, model in models.items()}, rounds=5)  # type: ignore[misc]
+    return medians({name: partial(epoch, model, x, y) for name, model in models.items()}, rounds=5)
 
 
 def network(layer: type[nn.Module] | None) -> nn.Sequential:
     torch.manual_seed(0)
-    drops = [layer(0.2), layer(0.5)] if layer else [nn.Identity(), nn.Identity()]  # type: ignore[call-arg]
+    drops = [layer(0.2), layer(0.5)] if layer else [nn.Identity(), nn.Identity()]
     return nn.Sequential(
         nn.Linear(784, 256), nn.ReLU(), drops[0], nn.Linear(256, 256), nn.ReLU(), drops[1], nn.Linear(256, 10)
     )

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+import thinned.numpy
 import thinned.torch
-from thinned.kernels.execute import DROP
-from thinned.kernels.execute import thin as run_plan
-from thinned.mask import plan
 
 LARGE = 1 << 25
 
@@ -24,31 +23,27 @@ def fresh_forward() -> Iterator[Row]:
         x = torch.ones(1 << power)
         yield compare(
             f"forward, float32, 2^{power}",
-            lambda x=x: ours(x),
+            partial(ours, x),
             "F.dropout",
-            lambda x=x: F.dropout(x, 0.5),
+            partial(F.dropout, x),
             40,
         )
     half = torch.ones(1 << 22, dtype=torch.bfloat16)
-    yield compare(
-        "forward, bfloat16, 2^22", lambda: ours(half), "F.dropout", lambda: F.dropout(half, 0.5), 40
-    )
+    yield compare("forward, bfloat16, 2^22", partial(ours, half), "F.dropout", partial(F.dropout, half), 40)
 
 
 def bandwidth() -> Iterator[Row]:
     x, y = torch.ones(LARGE), torch.empty(LARGE)
-    how, threads = plan((LARGE,), 0.5), torch.get_num_threads()
     source, target = x.numpy(), y.numpy()
     yield compare(
         "forward into an existing output, 2^25",
-        lambda: run_plan(DROP, source, target, how, (0, 0, 0, 0), threads=threads),
+        lambda: thinned.numpy.dropout(source, 0.5, seed=0, out=target),
         "torch.mul(x, 2, out=y)",
         lambda: torch.mul(x, 2, out=y),
         0.65,
     )
-    layer = nn.Sequential(thinned.torch.Dropout(0.5, inplace=True))
-    # Rate 0.5 doubles what it keeps, so the values are put back each time, outside no clock: both sides pay.
-    yield compare("forward in place, 2^25", lambda: layer(y), "x.mul_(2)", lambda: x.mul_(2), 0.5)
+    layer = thinned.torch.Dropout(0.5, inplace=True)
+    yield compare("forward in place, 2^25", partial(layer, y), "x.mul_(2)", partial(x.mul_, 2), 0.5)
 
 
 def forward_backward() -> Iterator[Row]:

@@ -135,11 +135,11 @@ def train(net: nn.Module, data: Data, title: str, epochs: int, watch: Watch) -> 
     for _ in range(epochs):
         net.train()
         losses, hits = 0.0, 0
-        for rows in torch.randperm(len(x), generator=shuffle).split(BATCH):  # type: ignore[no-untyped-call]
+        for rows in torch.randperm(len(x), generator=shuffle).split(BATCH):
             scores = net(x[rows])
             loss = nn.functional.cross_entropy(scores, y[rows])
             sgd.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             sgd.step()
             losses += loss.item() * len(rows)
             hits += int((scores.argmax(1) == y[rows]).sum())

@@ -248,8 +248,8 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
         root.register_forward_pre_hook(binding.begin, prepend=True, with_kwargs=True),
         root.register_forward_hook(binding.end, always_call=True),
         # A partial, because PyTorch sets an attribute on this hook.
-        root.register_state_dict_post_hook(partial(Binding.save, binding)),  # type: ignore[no-untyped-call]
-        root.register_load_state_dict_pre_hook(binding.load),  # type: ignore[no-untyped-call]
+        root.register_state_dict_post_hook(partial(Binding.save, binding)),
+        root.register_load_state_dict_pre_hook(binding.load),
     ]
     root._thinned = binding  # type: ignore[assignment]
     return model

@@ -10,7 +10,8 @@ from thinned.errors import DtypeError
 from thinned.kernels.execute import ADD, DROP, RELU, Coordinates, Flat
 from thinned.kernels.execute import relu_gradient as _relu_gradient
 from thinned.kernels.execute import thin as _thin
-from thinned.mask.plan import Plan, plan
+from thinned.mask.plan import Plan
+from thinned.methods.dropout import plan
 from thinned.torch import _plain
 
 __all__ = ["ADD", "DROP", "RELU", "check_dtype", "planned", "relu_gradient", "thin"]
