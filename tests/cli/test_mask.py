@@ -1,0 +1,26 @@
+"""`thinned mask`."""
+
+import json
+
+from tests.cli.command import thinned
+from thinned.mask import keep
+
+
+class TestMask:
+    """The law, printed."""
+
+    def test_ones_are_kept(self):
+        """A row of the last axis a line."""
+        expected = keep((2, 8), 0.5, seed=0, site="fc1").astype(int)
+        found = thinned("mask", "2,8", "0.5", "--seed", "0", "--site", "fc1")
+
+        assert expected.tolist() == [list(map(int, line.split())) for line in found.out.splitlines()]
+
+    def test_json_has_the_address_and_the_mask(self):
+        """Digits are a site's number; shared axes have size 1."""
+        found = json.loads(
+            thinned("mask", "2,3,4", "0.1", "--site", "7", "--step", "3", "--share", "2", "--json").out
+        )
+
+        assert keep((2, 3, 4), 0.1, seed=0, site=7, step=3, share=2).astype(int).tolist() == found["keep"]
+        assert (7, 3, [2, 3, 1], 6554) == (found["site"], found["step"], found["shape"], found["threshold"])

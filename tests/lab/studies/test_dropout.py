@@ -1,0 +1,71 @@
+"""The sentence that the study ends with."""
+
+import pytest
+
+from tests.lab.recorded import design, pairs, record
+from thinned.lab.configuration import Configuration, ConfigurationError
+from thinned.lab.studies.dropout import arms, sentence
+
+
+def answer(*records):
+    """What is said of these records."""
+    return sentence(design().compare(records), "toy")
+
+
+class TestSentence:
+    """One sentence, with figures."""
+
+    def test_it_has_every_figure(self):
+        """Change and interval of all three metrics, both levels, and the number of pairs.
+
+        By hand: differences 2, 3, 4; t(0.975, 2) = 4.30265, s / sqrt(3) = 0.57735, half width 2.484.
+        """
+        expected = (
+            "Dropout helped here: on toy, over 3 paired seeds, it changed test accuracy by +3.00 percentage "
+            "points (95 % interval +0.52 to +5.48), from 60.00 % to 63.00 %, test loss by -0.0300 (95 % "
+            "interval -0.0548 to -0.0052), and the generalisation gap by +0.00 percentage points (95 % "
+            "interval +0.00 to +0.00)."
+        )
+
+        assert expected == answer(*pairs((0.5, 0.52), (0.6, 0.63), (0.7, 0.74)))
+
+    @pytest.mark.parametrize(
+        ("accuracies", "opening"),
+        [
+            ([(0.6, 0.5), (0.6, 0.501)], "Dropout hurt here:"),
+            ([(0.6, 0.5), (0.5, 0.6)], "Whether dropout helps here stays open:"),
+            ([(0.6, 0.5)], "There is no answer yet: on toy, 1 seed finished both"),
+        ],
+    )
+    def test_it_opens_with_the_verdict(self, accuracies, opening):
+        """Helped, hurt, open, or no answer yet."""
+        assert answer(*pairs(*accuracies)).startswith(opening)
+
+    def test_an_open_answer_says_what_would_have_been_seen(self):
+        """The smallest change that such runs show four times in five."""
+        assert "points, runs this noisy would show it four times in five" in answer(
+            *pairs((0.6, 0.5), (0.5, 0.6), (0.5, 0.5))
+        )
+
+    def test_diverged_runs_are_told(self):
+        """By arm, out of how many."""
+        found = answer(
+            *pairs((0.5, 0.6), (0.5, 0.6)), record("none", 2), record("dropout", 2, status="diverged")
+        )
+
+        assert found.endswith(
+            "; 0 of 3 runs of arm none and 1 of 3 runs of arm dropout diverged and are in no difference."
+        )
+
+    def test_the_levels_are_those_of_the_pairs(self):
+        """A run without a partner moves neither, so the change is their difference."""
+        assert "from 50.00 % to 60.00 %" in answer(*pairs((0.5, 0.6), (0.5, 0.6)), record("none", 9, 0.1))
+
+
+class TestArms:
+    """What can be compared."""
+
+    def test_no_dropout_at_all_is_no_question(self):
+        """All rates 0 is an error that says what to give."""
+        with pytest.raises(ConfigurationError, match=r"rate above 0.*got 0.0, 0.0"):
+            arms(Configuration(rates=(0, 0)))
