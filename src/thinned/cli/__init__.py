@@ -2,7 +2,9 @@
 
 import sys
 
-EXTRA = {"jinja2", "PIL", "plotly", "polars", "pooch", "rich", "scipy", "sklearn", "torch", "tqdm", "typer"}
+__all__ = ["main"]
+
+_EXTRA = {"jinja2", "PIL", "plotly", "polars", "pooch", "rich", "scipy", "sklearn", "torch", "tqdm", "typer"}
 """What the `lab` extra installs, by import name."""
 
 
@@ -14,7 +16,7 @@ def main() -> None:
         code = run()
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in EXTRA:
+        if package not in _EXTRA:
             raise
         print(
             f"thinned: expected the package {package}; it is not installed. Do: pip install 'thinned[lab]'",

@@ -34,7 +34,7 @@ class Metric:
     def show(self, value: float, *, signed: bool = False) -> str:
         """A value as it is printed; one that rounds to zero has no minus sign."""
         text = f"{value:{'+' if signed else ''}.{self.decimals}f}"
-        return text.replace("-", "") if float(text) == 0 else text
+        return text.replace("-", "+" if signed else "") if float(text) == 0 else text
 
     def show_interval(self, interval: Interval, *, signed: bool = False) -> str:
         """A mean with its interval, as it is printed.

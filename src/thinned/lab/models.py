@@ -3,10 +3,11 @@
 from collections import OrderedDict
 
 import torch
+from torch import nn
+
 from thinned import mask
 from thinned.lab.configuration import Configuration
 from thinned.torch import Dropout, bind
-from torch import nn
 
 INITIAL_STD = 0.01
 """The chapter draws weights from N(0, 0.01^2) and starts biases at 0."""

@@ -82,15 +82,19 @@ class _Worker:
         self.complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         # One thread a worker: their number is the parallelism, and pools of threads would fight over it.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(  # noqa: S603 - fixed words, and this interpreter
-            [sys.executable, "-P", "-c", _COMMAND, json.dumps(sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.complaints,
-            text=True,
-            encoding="utf-8",
-            env=environment,
-        )
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - fixed words, and this interpreter
+                [sys.executable, "-P", "-c", _COMMAND, json.dumps(sys.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.complaints,
+                text=True,
+                encoding="utf-8",
+                env=environment,
+            )
+        except OSError:
+            self.complaints.close()
+            raise
         self.send(where)
 
     def send(self, message: Mapping[str, Any]) -> None:

@@ -168,14 +168,15 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, record: Record) -> None:
-        """Add one line, and return only when it is on the disk."""
+    def append(self, *records: Record) -> None:
+        """Add one line a record, and return only when they are on the disk; none only makes the file."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
             try:
                 with _locked(descriptor, exclusive=True):
-                    _write(descriptor, _fresh_line(descriptor) + record.as_line())
+                    for record in records:
+                        _write(descriptor, _fresh_line(descriptor) + record.as_line())
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import optimize, stats
@@ -74,6 +75,7 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     return Interval(mean, mean - half, mean + half, n, smallest_detectable(n, level=level) * error)
 
 
+@cache
 def smallest_detectable(n: int, *, power: float = POWER, level: float = LEVEL) -> float:
     """The true mean, in standard errors, that a two-sided t test on n values finds with probability `power`.
 

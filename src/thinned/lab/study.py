@@ -190,6 +190,7 @@ class Study:
     def _train(self, todo: Sequence[Trial], store: Store, jobs: int, watch: Watch) -> tuple[Failure, ...]:
         tasks = [{"configuration": each.configuration.as_json(), "seed": each.seed} for each in todo]
         where = {"data": self.data, "data_dir": None if self.data_dir is None else str(self.data_dir)}
+        store.append()  # a folder that cannot be written to says so before an hour of training
         known, failures = list(store.read().records), []
         with closing(run_all(tasks, where, jobs)) as events:
             for event in events:

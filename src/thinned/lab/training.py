@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 import torch
+from torch import nn
+
 from thinned import mask
 from thinned.lab.configuration import Configuration
 from thinned.lab.data import Data
 from thinned.lab.models import mlp
-from torch import nn
 
 EVALUATION_BATCH = 4096
 """Examples evaluated at once: their activations stay in a few megabytes."""

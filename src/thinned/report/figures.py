@@ -25,7 +25,7 @@ def differences(comparison: Comparison, metric: Metric) -> Figure:
     seeds = [str(pair.seed) for pair in comparison.pairs]
     values = [pair.difference(metric) for pair in comparison.pairs]
     interval = comparison.differences[metric.name]
-    shapes = [_upright(0, "--ink-soft", 1, "dot")]
+    shapes = [_upright(0, "--ink-soft", 2, "dot")]
     if interval is not None:
         shapes = [_strip(interval.low, interval.high), *shapes, _upright(interval.estimate, "--treated", 2)]
     dots = {

@@ -4,6 +4,8 @@ from thinned.lab.configuration import ConfigurationError
 from thinned.lab.question import Question
 from thinned.lab.studies import dropout
 
+__all__ = ["STUDIES", "find"]
+
 STUDIES: dict[str, Question] = {question.name: question for question in (dropout.QUESTION,)}
 
 
