@@ -63,3 +63,10 @@ def places(draw, max_axes=4, max_size=7):
         shape.append(local)
         index.append(draw(st.one_of(start, ids)))
     return Place(tuple(shape), share, sizes, tuple(index))
+
+
+@st.composite
+def strided(draw, max_axes=4, max_size=6):
+    """How to make a tensor with odd strides: a shape, and then what is done to it, by name."""
+    shape = tuple(draw(st.lists(st.integers(0, max_size), max_size=max_axes)))
+    return shape, draw(st.sampled_from(["as it is", "transposed", "expanded", "sliced", "flipped order"]))

@@ -11,7 +11,7 @@ from thinned.mask.address import Address
 from thinned.mask.plan import Plan, plan
 from thinned.mask.sharing import Share, Window, shared_axes
 from thinned.torch import _kernel, _operator, _plain
-from thinned.torch._ticket import Coordinate, is_traced, signed, ticket
+from thinned.torch._ticket import Coordinate, is_forward_mode, is_traced, signed, ticket
 
 
 def dropout(
@@ -81,7 +81,7 @@ def relu_dropout(
         tensor([0., 0., 0., 0., 0., 2., 0., 2.])
     """
     address = (seed, site, step, draw)
-    if is_traced(x, rate, *address) or _has_tensors(window):
+    if is_traced(x, rate, *address) or _has_tensors(window) or is_forward_mode():
         return thin(torch.relu(x), rate, address, share, window)
     how, where = _plan(x, cast(float, rate), share, window), _coordinates(address)
     return cast(Tensor, _ReluThin.apply(x, how, where))  # type: ignore[no-untyped-call]
@@ -115,7 +115,7 @@ def dropout_add(
             f"of shape {tuple(residual.shape)} on {residual.device}."
         )
     address = (seed, site, step, draw)
-    if is_traced(x, rate, *address) or is_traced(residual) or _has_tensors(window):
+    if is_traced(x, rate, *address) or is_traced(residual) or _has_tensors(window) or is_forward_mode():
         # In float32 for half types: one rounding, as in the fused kernel.
         exact = torch.float64 if x.dtype == torch.float64 else torch.float32
         return (residual.to(exact) + thin(x.to(exact), rate, address, share, window)).to(x.dtype)
@@ -150,8 +150,11 @@ def drop(
 ) -> Tensor:
     """The fast path in eager mode, for coordinates that are checked."""
     how = _plan(x, rate, share, window)
+    if inplace and is_forward_mode():
+        return x.copy_(cast(Tensor, _Thin.apply(x, how, where)))  # type: ignore[no-untyped-call]
     if inplace:
-        if x.is_leaf and x.requires_grad and torch.is_grad_enabled():
+        written = x._base if x._is_view() and x._base is not None else x
+        if written.is_leaf and written.requires_grad and torch.is_grad_enabled():
             x.mul_(1)  # raises what autograd says of leaves, before a byte is written
         return cast(Tensor, _ThinInPlace.apply(x, how, where))  # type: ignore[no-untyped-call]
     return cast(Tensor, _Thin.apply(x, how, where))  # type: ignore[no-untyped-call]
@@ -162,7 +165,9 @@ def thin_at(x: Tensor, at: Tensor, share: Share = (), window: Window | None = No
     _kernel.check_dtype(x)
     axes = list(shared_axes(x.dim(), share))
     run: Callable[..., Tensor] = _operator.thin
-    if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+    if not torch.compiler.is_compiling() and (
+        torch._C._are_functorch_transforms_active() or is_forward_mode()
+    ):
         run = _operator.transformed
     if window is None:
         return run(x, at, axes, [], [], [])

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from thinned.mask.rate import threshold
 from thinned.torch._bind import Binding
 from thinned.torch._functional import drop, thin, thin_at
-from thinned.torch._ticket import is_traced
+from thinned.torch._ticket import is_traced, with_level
 from thinned.torch._traced import ticket
 
 
@@ -45,15 +45,14 @@ class _Layer(nn.modules.dropout._DropoutNd):
 
     def _traced(self, x: Tensor, share: tuple[int, ...], binding: Binding) -> Tensor:
         """The address is data that an operator makes, so that no step and no layer recompiles anything."""
-        at = ticket(binding, self._place, x)
-        level = torch.tensor([0, 0, 0, 0, threshold(self.p)])
-        result = thin_at(x, at + level, share, binding.window(x))
+        at = with_level(ticket(binding, self._place, x), self.p)
+        result = thin_at(x, at, share, binding.window(x))
         return x.copy_(result) if self.inplace else result
 
     def join(self, binding: Binding, name: str, place: int) -> None:
         """Draw by this binding from now on, at the site `name`."""
         self._binding, self._name = binding, name
-        self._place = torch.tensor(place)
+        self._place = torch.tensor(place, device="cpu")
 
     def leave(self, binding: Binding) -> None:
         """Draw freely again, unless another binding has taken over."""
@@ -63,7 +62,7 @@ class _Layer(nn.modules.dropout._DropoutNd):
 
 def fresh_key(x: Tensor) -> int | Tensor:
     """A seed from PyTorch's generator, so that `torch.manual_seed` governs it; a tensor where `x` is traced."""
-    key = torch.randint(0x7FFFFFFFFFFFFFFF, ())
+    key = torch.randint(0x7FFFFFFFFFFFFFFF, (), device="cpu")
     return key if is_traced(x) else int(key)
 
 

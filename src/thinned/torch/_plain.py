@@ -35,7 +35,7 @@ def thin(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor |
     """`y = k x s` and its fused forms."""
     mask = keep(how.where, address, how.threshold, x.device)
     exact = torch.float64 if x.dtype == torch.float64 else torch.float32
-    value = (torch.relu(x) if op == RELU else x).to(exact) * torch.tensor(how.scale, dtype=exact)
+    value = (torch.where(x <= 0, 0, x) if op == RELU else x).to(exact) * torch.tensor(how.scale, dtype=exact)
     kept = value.masked_fill(~mask, 0)
     if op == ADD:
         assert residual is not None  # noqa: S101 - the caller's plan says so; for the type checker

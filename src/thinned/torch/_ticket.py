@@ -6,13 +6,14 @@ from typing import Any, SupportsIndex, TypeAlias
 import torch
 from torch import Tensor
 
-from thinned.errors import AddressError
+from thinned.errors import AddressError, RateError
 from thinned.mask.address import coordinate, seed64, site_id
 from thinned.mask.rate import LEVELS, threshold
 
 Coordinate: TypeAlias = SupportsIndex | str | Tensor
 
 FIELDS = ("seed", "site", "step", "draw")
+_SMALL = {"seed": 1 << 63, "site": 1 << 32, "step": 1 << 32, "draw": 1 << 16}
 
 
 def is_traced(x: Tensor, *values: Any) -> bool:
@@ -26,7 +27,14 @@ def is_traced(x: Tensor, *values: Any) -> bool:
     )
 
 
+def is_forward_mode() -> bool:
+    """Whether there may be tangents, which neither fused functions nor registered operators pass on."""
+    return torch.autograd.forward_ad._current_level >= 0
+
+
 _PLAIN = (Tensor, torch.nn.Parameter)
+_FIRST = 0.5 / LEVELS
+"""Rates above it, and as far below 1, have a threshold that is neither none nor all."""
 
 
 def ticket(rate: Any, address: Sequence[Coordinate]) -> Tensor:
@@ -37,7 +45,7 @@ def ticket(rate: Any, address: Sequence[Coordinate]) -> Tensor:
         RateError: a constant rate that no threshold stands for.
     """
     fields = [_field(name, value) for name, value in zip(FIELDS, address, strict=True)]
-    fields.append(level(rate) if isinstance(rate, Tensor) else threshold(rate))
+    fields.append(level(rate))
     if not any(isinstance(field, Tensor) for field in fields):
         return torch.tensor(fields, dtype=torch.int64)
     device = next(field.device for field in fields if isinstance(field, Tensor))
@@ -53,6 +61,8 @@ def ticket(rate: Any, address: Sequence[Coordinate]) -> Tensor:
 def _field(name: str, value: Coordinate) -> int | Tensor:
     if isinstance(value, Tensor):
         return _integer(name, value)
+    if torch.compiler.is_compiling() and type(value) is int and 0 <= value < _SMALL[name]:
+        return value  # perhaps symbolic: looking at it more closely would compile anew for each step
     if name == "seed":
         return signed(value)  # type: ignore[arg-type]
     return coordinate(name, _name_id(value) if isinstance(value, str) else value)
@@ -63,10 +73,26 @@ def _name_id(name: str) -> int:
     return site_id(name)
 
 
-def level(rate: Tensor) -> Tensor:
-    """The threshold of a traced rate: clamped, NaN as 1, rounded half to even."""
+def level(rate: Any) -> int | Tensor:
+    """The threshold of a rate; a traced one is clamped, NaN as 1, and rounded half to even."""
+    if not isinstance(rate, Tensor):
+        if not (torch.compiler.is_compiling() and type(rate) is float and _FIRST < rate < 1 - _FIRST):
+            return threshold(rate)
+        # Perhaps symbolic: a rate that is set anew compiles nothing anew.
+        rate = torch.ones((), dtype=torch.float64) * rate
+    if rate.dim() or rate.is_complex() or rate.dtype == torch.bool:
+        raise RateError(
+            f"expected a rate as one number or a tensor of one; got a {rate.dtype} tensor of shape "
+            f"{tuple(rate.shape)}. To draw for many, use torch.func.vmap."
+        )
     value = torch.nan_to_num(rate.detach().to(torch.float64), nan=1.0).clamp(0, 1)
     return torch.round(value * LEVELS).to(torch.int64)
+
+
+def with_level(at: Tensor, rate: Any) -> Tensor:
+    """A ticket of a seed, a site, a step and a draw, with the threshold of a rate as its end."""
+    found = level(rate)
+    return torch.cat([at, found.reshape(1) if isinstance(found, Tensor) else torch.tensor([found])])
 
 
 def signed(seed: SupportsIndex) -> int:

@@ -60,7 +60,7 @@ def _trace() -> tuple[object, int]:
 @torch.library.custom_op("thinned::advance", mutates_args=())
 def advance(anchor: Tensor, training: bool, ordinal: int) -> Tensor:
     """A root call begins; its step."""
-    return torch.tensor(_binding(anchor).begin_traced(training, ordinal))
+    return torch.tensor(_binding(anchor).begin_traced(training, ordinal), device="cpu")
 
 
 @torch.library.custom_op("thinned::ask", mutates_args=())
@@ -68,7 +68,7 @@ def ask(anchor: Tensor, place: Tensor, x: Tensor, ordinal: int, whole: bool) -> 
     """A layer's ticket, but for the threshold. `x` only keeps the uses of a layer in their order."""
     binding = _binding(anchor)
     draw = binding.use(binding.names[int(place)], ordinal, whole=whole)
-    return torch.tensor([binding.signed_seed, draw.site, draw.step, 0, 0])
+    return torch.tensor([binding.signed_seed, draw.site, draw.step, 0], device="cpu")
 
 
 @torch.library.custom_op("thinned::after", mutates_args=())
@@ -84,12 +84,19 @@ def _(anchor: Tensor, training: bool, ordinal: int) -> Tensor:
 
 @ask.register_fake
 def _(anchor: Tensor, place: Tensor, x: Tensor, ordinal: int, whole: bool) -> Tensor:
-    return anchor.new_empty(5)
+    return anchor.new_empty(4)
 
 
 @after.register_fake
 def _(x: Tensor, call: Tensor) -> Tensor:
     return torch.empty_like(x)
+
+
+@ask.register_vmap
+def _(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Tensor, None]:
+    """One mask for all lanes: the layer is called once."""
+    anchor, place, x, *rest = inputs
+    return ask(anchor, place, x, *rest), None
 
 
 after.register_autograd(lambda ctx, gradient: (gradient, None))
