@@ -3,6 +3,7 @@
 import threading
 import warnings
 import weakref
+from collections.abc import Hashable, Iterator
 from functools import partial
 from typing import Any, SupportsIndex, TypeVar
 
@@ -23,6 +24,7 @@ KEY = "thinned.address"
 """Where a state dict keeps (seed, step)."""
 
 _WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+_DATA_PARALLEL = (nn.parallel.DistributedDataParallel, nn.DataParallel)
 _ROOT = ("root",)
 _bindings: "weakref.WeakValueDictionary[int, Binding]" = weakref.WeakValueDictionary()
 
@@ -66,7 +68,7 @@ class Binding:
         self.names = list(self.layers)
         # What a compiled graph holds of this object: see `_traced.py`.
         self.identity = id(self)
-        self.anchor = torch.tensor(self.identity)
+        self.anchor = torch.tensor(self.identity, device="cpu")
         self.active = _Active()
         self.history = History()
         self._sites: dict[tuple[str, int], int] = {}
@@ -125,15 +127,19 @@ class Binding:
         if not torch.compiler.is_compiling() and self.active.calls:
             self.active.calls.pop()
 
-    def use(self, name: str, ordinal: int | None = None, *, whole: bool = False) -> Draw:
+    def use(
+        self, name: str, ordinal: int | None = None, *, whole: bool = False, who: Hashable | None = None
+    ) -> Draw:
         """The address of a layer's next draw.
 
         Args:
             name: of the layer.
             ordinal: the draw's place in a compiled graph that asks.
             whole: that graph holds the root call too.
+            who: whose draws a recomputation repeats in their order; the layer's, by default.
         """
-        who = name if ordinal is None else (name, ordinal)
+        if who is None:
+            who = name if ordinal is None else (name, ordinal)
         node = recomputing_node()
         calls = self.active.calls
         call = self.active.traced if whole else calls[-1] if calls else None
@@ -160,6 +166,11 @@ class Binding:
         """Where the local rows of `x` lie in the global batch."""
         if self.batch is not None:
             axis, size, start = self.batch
+            if not -x.dim() <= axis < x.dim():
+                raise BindError(
+                    f"expected activations with a batch axis {axis}, as bind(batch={self.batch}) says; got "
+                    f"shape {tuple(x.shape)}."
+                )
         else:
             world = _world()
             if world is None or not x.dim():
@@ -228,9 +239,9 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
     root = unwrapped(model)
     for module in root.modules():
         unbind(module)
-    layers, strangers = {}, []
-    for path, module in root.named_modules():
-        name = wrapped_name(path)
+    layers: dict[str, Any] = {}
+    strangers = []
+    for name, module in named_modules(root):
         if hasattr(type(module), "is_thinned"):
             layers[name] = module
         elif isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
@@ -277,9 +288,20 @@ def binding_at(identity: int) -> Binding | None:
     return _bindings.get(identity)
 
 
-def wrapped_name(path: str) -> str:
-    """A module's path without the parts that wrappers put in it."""
-    return ".".join(part for part in path.split(".") if part not in _WRAPPERS)
+def named_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every module once, with its path but for the parts that wrappers put in it."""
+    for path, module in root.named_modules():
+        parts, owner, kept = path.split(".") if path else [], root, []
+        for part in parts:
+            if not _is_wrapped(owner, part):
+                kept.append(part)
+            owner = owner.get_submodule(part)
+        yield ".".join(kept), module
+
+
+def _is_wrapped(owner: nn.Module, part: str) -> bool:
+    """`module` is also what people call parts of their own, beside which a wrapper has nothing."""
+    return part in _WRAPPERS and (part != "module" or isinstance(owner, _DATA_PARALLEL))
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from thinned.errors import BindError
-from thinned.torch._bind import Binding, bind, binding_of, unbind, unwrapped, wrapped_name
+from thinned.torch._bind import Binding, bind, binding_of, named_modules, unbind, unwrapped
 from thinned.torch._functional import drop, thin
 from thinned.torch._layers import fresh_key
 from thinned.torch._ticket import is_traced
@@ -24,6 +24,7 @@ _ORIGINALS: dict[str, Callable[..., Any]] = {
 _current = threading.local()
 _lock = threading.Lock()
 _depth = 0
+_FUNCTIONAL = ("functional",)
 
 
 class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a verb
@@ -164,6 +165,8 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
                     query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
                 ),
             )
+        if is_causal and attn_mask is not None:
+            raise RuntimeError("expected is_causal=False with an attn_mask, as PyTorch does; got both.")
         if enable_gqa:
             key = key.repeat_interleave(query.size(-3) // key.size(-3), -3)
             value = value.repeat_interleave(query.size(-3) // value.size(-3), -3)
@@ -177,7 +180,7 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
                 if attn_mask.dtype == torch.bool
                 else scores + attn_mask
             )
-        return self._drop(scores.softmax(-1), dropout_p, True, False, ()) @ value
+        return self._drop(torch._safe_softmax(scores, -1), dropout_p, True, False, ()) @ value
 
     def _drop(self, x: Tensor, p: float, training: bool, inplace: bool, share: tuple[int, ...]) -> Tensor:
         if p < 0 or p > 1:
@@ -195,13 +198,14 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
         return self._bound(binding, x, p, share, inplace)
 
     def _bound(self, binding: Binding, x: Tensor, p: float, share: tuple[int, ...], inplace: bool) -> Tensor:
-        draw = binding.use(self._path[-1] if self._path else "")
+        # A checkpoint runs its piece again outside the module that called it, so no name tells those draws
+        # apart; their order does.
+        draw = binding.use(self._path[-1] if self._path else "", who=_FUNCTIONAL)
         return drop(x, p, (binding.seed, draw.site, draw.step, 0), share, binding.window(x), inplace=inplace)
 
     def _follow(self, root: nn.Module) -> None:
         """Know at each moment which module runs."""
-        for path, module in root.named_modules():
-            name = wrapped_name(path)
+        for name, module in named_modules(root):
             enter = module.register_forward_pre_hook(lambda *_, name=name: self._path.append(name))
             leave = module.register_forward_hook(lambda *_: self._leave(), always_call=True)
             self._handles += [enter, leave]

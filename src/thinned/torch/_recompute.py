@@ -89,6 +89,8 @@ class History:
                 turn = self._turn(("frame", id(frame), who))
                 return first[turn] if turn < len(first) else None
             log = self._log(who)
+            if _has_forgotten(log, node):
+                return None
             if hooks is None:
                 after = [noted.draw for noted in log if noted.sequence > node]
                 turn = self._turn(("node", node, who))
@@ -119,10 +121,15 @@ class History:
             (calls,) = self._calls.values()
         begun = list(calls or ())
         place = bisect_right(begun, node, key=lambda call: call.sequence) - 1
-        if place < 0:
+        if place < 0 or _has_forgotten(log, begun[place].sequence):
             return None
         found = {noted.draw for noted in log if noted.draw.step == begun[place].draw.step}
         return found.pop() if len(found) == 1 else None
+
+
+def _has_forgotten(log: list[_Noted], node: int) -> bool:
+    """Whether a full log may lack draws that were noted after this node."""
+    return len(log) == LIMIT and log[0].sequence > node
 
 
 def _frame(pack: Any) -> Any:
