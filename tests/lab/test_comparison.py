@@ -39,13 +39,17 @@ class TestCompare:
 
         assert (2, 3, 2) == (len(found.pairs), found.control.finished, found.treated.finished)
 
-    def test_diverged_runs_are_counted_and_in_no_mean(self):
-        """Their pair is left out, their number is not."""
-        found = design().compare(
-            [*pairs((0.5, 0.6), (0.5, 0.6)), record("none", 2), record("dropout", 2, status="diverged")]
-        )
+    @pytest.mark.parametrize(("none", "dropout"), [("finished", "diverged"), ("diverged", "finished")])
+    def test_diverged_runs_are_counted_and_in_no_mean(self, none, dropout):
+        """Their pair is left out, their number is not; in either arm."""
+        third = [record("none", 2, status=none), record("dropout", 2, status=dropout)]
+        found = design().compare([*pairs((0.5, 0.6), (0.5, 0.6)), *third])
 
-        assert (2, 2, 1) == (len(found.pairs), found.treated.finished, found.treated.diverged)
+        assert (2, 5, 1) == (
+            len(found.pairs),
+            found.control.finished + found.treated.finished,
+            found.control.diverged + found.treated.diverged,
+        )
 
     def test_no_runs_are_no_answer(self):
         """Not an error: a study may be killed before its first."""

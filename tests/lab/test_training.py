@@ -57,6 +57,14 @@ class TestTrain:
             outcome.epochs[0]
         )
 
+    def test_dropout_is_off_where_networks_are_tested(self):
+        """Two networks that never moved differ in nothing but their masks, so they test the same, bit for bit."""
+        still = replace(QUICK, lr=1e-30, epochs=1)
+        outcomes = [train(each, 0, DIGITS) for each in (still, still.without_dropout())]
+
+        assert outcomes[0].final == outcomes[1].final
+        assert outcomes[0].epochs[0]["train_loss"] != outcomes[1].epochs[0]["train_loss"]
+
     def test_every_epoch_is_told(self):
         """As it is done."""
         told = []

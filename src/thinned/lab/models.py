@@ -48,7 +48,7 @@ def mlp(features: int, classes: int, configuration: Configuration, seed: int) ->
 
 def _linear(inputs: int, outputs: int, seed: int, name: str) -> nn.Linear:
     # skip_init: nn.Linear would otherwise draw from, and advance, the global generator.
-    layer: nn.Linear = torch.nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
+    layer: nn.Linear = torch.nn.utils.skip_init(nn.Linear, inputs, outputs)
     draws = mask.normal((outputs, inputs), seed=seed, site=f"{name}.weight")
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(INITIAL_STD * draws))

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from thinned.lab.comparison import METRICS, Arm, Comparison
+from thinned.lab.comparison import METRICS, Arm, Comparison, Metric
 from thinned.lab.statistics import Interval
 
 
@@ -82,19 +82,22 @@ class Terminal:
     def begin(self, epochs: int, runs: int, reused: int, jobs: int) -> None:
         """Start the bar."""
         self._runs = runs
-        self._bar.update(self._task, total=epochs, description=f"0 of {runs} runs, {jobs} at once")
+        self._bar.update(self._task, total=epochs, description=f"starting {jobs} workers")
         if reused:
             self.note(f"{reused} finished runs are in the records already; {runs} are missing.")
 
     def epoch(self) -> None:
         """Move the bar."""
-        self._bar.advance(self._task)
+        self._bar.update(self._task, advance=1, description=self._counted())
 
     def recorded(self, comparison: Comparison) -> None:
         """Redraw the table."""
         self._done += 1
-        self._bar.update(self._task, description=f"{self._done} of {self._runs} runs")
+        self._bar.update(self._task, description=self._counted())
         self._live.update(Group(so_far(comparison), self._bar))
+
+    def _counted(self) -> str:
+        return f"{self._done} of {self._runs} runs"
 
     def note(self, text: str) -> None:
         """One line above the bar."""
@@ -102,16 +105,16 @@ class Terminal:
 
 
 def so_far(comparison: Comparison) -> Table:
-    """Each arm and the paired difference, with 95 % intervals: one row each.
+    """Each arm and the paired difference: the mean, and under it the 95 % interval.
 
-    Also the table that a finished study prints.
+    Also the table that a finished study prints; it fits 80 columns.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("arm")
     table.add_column("runs", justify="right")
     for metric in METRICS:
-        unit = {"percentage points": ", points", "nats": ""}[metric.unit]
-        table.add_column(f"{metric.label}{unit}", justify="right")
+        unit = "points" if metric.factor == 100 else metric.unit
+        table.add_column(f"{metric.label.removeprefix('generalisation ')}\n{unit}", justify="right")
     for arm in (comparison.control, comparison.treated):
         table.add_row(arm.name, _runs(arm), *_cells(arm.means, signed=False))
     label = f"{comparison.treated.name} - {comparison.control.name}"
@@ -125,4 +128,11 @@ def _runs(arm: Arm) -> str:
 
 def _cells(intervals: Mapping[str, Interval | None], *, signed: bool) -> list[str]:
     found = [(metric, intervals[metric.name]) for metric in METRICS]
-    return [metric.show_interval(each, signed=signed) if each else "-" for metric, each in found]
+    return [_two_lines(metric, each, signed) if each else "-" for metric, each in found]
+
+
+def _two_lines(metric: Metric, interval: Interval, signed: bool) -> str:
+    mean, low, high = (
+        metric.show(value, signed=signed) for value in (interval.estimate, interval.low, interval.high)
+    )
+    return f"{mean}\n{low} to {high}"

@@ -125,7 +125,7 @@ def _epoch(
         logits = model(part.x[index])
         loss = nn.functional.cross_entropy(logits, target)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         loss_sum += loss.detach() * len(index)
         right += (logits.detach().argmax(1) == target).sum()

@@ -36,7 +36,7 @@ def differences(comparison: Comparison, metric: Metric) -> Figure:
         "marker": {"color": "--treated", "size": 10, "line": {"color": "--paper", "width": 1}},
         "hovertemplate": f"seed %{{y}}: %{{x:+.{metric.decimals}f}}<extra></extra>",
     }
-    layout = _layout(f"{metric.label}, difference in {metric.unit}", "seed") | {"shapes": shapes}
+    layout = _layout(f"difference, {metric.unit}", "seed") | {"shapes": shapes}
     layout["yaxis"] |= {"type": "category", "range": [len(seeds) - 0.5, -0.5], "showgrid": False}
     return {"data": [dots], "layout": layout}
 
