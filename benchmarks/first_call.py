@@ -19,7 +19,7 @@ import time
 marks = [time.perf_counter()]
 import numpy as np
 marks.append(time.perf_counter())
-from thinned.mask import plan
+from thinned.methods.dropout import plan
 from thinned.kernels.execute import DROP, thin
 marks.append(time.perf_counter())
 x = np.ones(1 << 16, np.float32)

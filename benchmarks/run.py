@@ -10,7 +10,7 @@ from epoch import epochs
 from measure import Row, compare, in_process, write
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 
 import thinned.numpy
 import thinned.torch

@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from thinned.kernels.execute import DROP, thin
 from thinned.kernels.pool import default_threads
-from thinned.mask import Address, plan, quantise
+from thinned.mask import Address, quantise
+from thinned.methods.dropout import plan
 
 Mask = npt.NDArray[np.bool_]
 

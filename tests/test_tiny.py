@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from thinned.kernels.execute import ADD, DROP, RELU, relu_gradient, thin
-from thinned.mask import keep, normal, plan, quantise, uniform
+from thinned.mask import keep, normal, quantise, uniform
+from thinned.methods.dropout import plan
 
 SEED, SITE, STEP, DRAW = ADDRESS = (1, 2, 3, 4)
 WHERE = {"seed": SEED, "site": SITE, "step": STEP, "draw": DRAW}

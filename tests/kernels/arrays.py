@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from thinned.kernels.execute import ADD, DROP, RELU, relu_gradient, thin
-from thinned.mask import Address, keep, plan
+from thinned.mask import Address, keep
+from thinned.methods.dropout import plan
 
 OPS = {"drop": DROP, "relu": RELU, "add": ADD}
 

@@ -11,7 +11,8 @@ from tests.subprocesses import python
 DROP_ONCE = """
     import numpy as np
     from thinned.kernels.execute import DROP, thin
-    from thinned.mask import keep, plan
+    from thinned.mask import keep
+    from thinned.methods.dropout import plan
     x = np.ones(100, np.float32)
     y = np.empty_like(x)
     thin(DROP, x, y, plan((100,), 0.5), (3, 0, 0, 0), threads=1)

@@ -11,7 +11,8 @@ from tests.strategies import RATES, addresses, places
 from tests.vectors import cases
 from thinned.kernels import execute
 from thinned.kernels.cpu import BLOCK
-from thinned.mask import Address, plan
+from thinned.mask import Address
+from thinned.methods.dropout import plan
 
 EACH_DTYPE = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.name)
 EACH_HALF = pytest.mark.parametrize("dtype", HALVES, ids=lambda dtype: dtype.name)

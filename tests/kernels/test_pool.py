@@ -15,7 +15,8 @@ SETUP = """
     import multiprocessing, os, sys, threading
     import numpy as np
     from thinned.kernels import execute
-    from thinned.mask import keep, plan
+    from thinned.mask import keep
+    from thinned.methods.dropout import plan
     execute.GRAIN = 1 << 10
 
     X, PLAN = np.ones(1 << 14, np.float32), plan((1 << 14,), 0.5)

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from thinned.kernels.execute import Coordinates
 from thinned.mask.address import Address
-from thinned.mask.plan import Plan, plan
+from thinned.mask.plan import Plan
 from thinned.mask.sharing import Share, Window, shared_axes
+from thinned.methods.dropout import plan
 from thinned.torch import _kernel, _operator, _plain
 from thinned.torch._ticket import Coordinate, is_forward_mode, is_traced, signed, ticket
 

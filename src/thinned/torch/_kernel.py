@@ -17,7 +17,7 @@ from thinned.torch import _plain
 __all__ = ["ADD", "DROP", "RELU", "check_dtype", "planned", "relu_gradient", "thin"]
 
 planned = lru_cache(maxsize=4096, typed=True)(plan)
-"""`mask.plan` for hashable arguments; a training loop asks for the same few plans again and again."""
+"""`methods.dropout.plan` for hashable arguments; a training loop asks for the same few plans again and again."""
 
 _AS_INTEGERS = {torch.bfloat16: torch.uint16, torch.float16: torch.int16}
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)

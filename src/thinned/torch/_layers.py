@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thinned.mask.rate import threshold
+from thinned.methods.spatial import position_axes
 from thinned.torch._bind import Binding
 from thinned.torch._functional import drop, thin, thin_at
 from thinned.torch._ticket import is_traced, with_level
@@ -114,7 +115,7 @@ class Dropout1d(_Layer, nn.Dropout1d):
 
     def _share(self, x: Tensor) -> tuple[int, ...]:
         F.dropout1d(x, self.p, training=False)  # says what PyTorch says of this shape, and does nothing
-        return (x.dim() - 1,)
+        return position_axes(x.dim(), 1)
 
 
 class Dropout2d(_Layer, nn.Dropout2d):
@@ -134,7 +135,7 @@ class Dropout2d(_Layer, nn.Dropout2d):
 
     def _share(self, x: Tensor) -> tuple[int, ...]:
         F.dropout2d(x, self.p, training=False)
-        return tuple(range(2, x.dim()))
+        return position_axes(x.dim(), 2)
 
 
 class Dropout3d(_Layer, nn.Dropout3d):
@@ -153,4 +154,4 @@ class Dropout3d(_Layer, nn.Dropout3d):
 
     def _share(self, x: Tensor) -> tuple[int, ...]:
         F.dropout3d(x, self.p, training=False)
-        return tuple(range(2 if x.dim() == 5 else 1, x.dim()))
+        return position_axes(x.dim(), 3)

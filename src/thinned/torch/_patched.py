@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from thinned.errors import BindError
+from thinned.methods.spatial import position_axes
 from thinned.torch._bind import Binding, bind, binding_of, named_modules, unbind, unwrapped
 from thinned.torch._functional import drop, thin
 from thinned.torch._layers import fresh_key
@@ -128,23 +129,21 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
     ) -> Tensor:
         """`F.dropout1d` by the law."""
         _ORIGINALS["dropout1d"](input, p, False)  # refuses what PyTorch refuses
-        return self._drop(input, p, training, inplace, (input.dim() - 1,))
+        return self._drop(input, p, training, inplace, position_axes(input.dim(), 1))
 
     def dropout2d(
         self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
     ) -> Tensor:
         """`F.dropout2d` by the law."""
         _ORIGINALS["dropout2d"](input, p, False)
-        return self._drop(input, p, training, inplace, tuple(range(2, input.dim())))
+        return self._drop(input, p, training, inplace, position_axes(input.dim(), 2))
 
     def dropout3d(
         self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
     ) -> Tensor:
         """`F.dropout3d` by the law."""
         _ORIGINALS["dropout3d"](input, p, False)
-        return self._drop(
-            input, p, training, inplace, tuple(range(2 if input.dim() == 5 else 1, input.dim()))
-        )
+        return self._drop(input, p, training, inplace, position_axes(input.dim(), 3))
 
     def scaled_dot_product_attention(
         self,

@@ -5,8 +5,9 @@ from hypothesis import given
 
 from tests.strategies import RATES, places
 from thinned.errors import RateError, ShareError, WindowError
-from thinned.mask import plan, threshold
+from thinned.mask import threshold
 from thinned.mask.rate import scale
+from thinned.methods.dropout import plan
 
 
 class TestPlan:
