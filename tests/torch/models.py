@@ -83,6 +83,12 @@ def gradients(call, parameters=(), calls=1, steps=2):
     return found
 
 
+def outputs(model, call, x, seed, calls=4):
+    """What a newly bound model gives in its first calls."""
+    tt.bind(model, seed)
+    return [call(x).detach().clone() for _ in range(calls)]
+
+
 def all_equal(expected, actual):
     """Whether two lists of tensors are equal, bit for bit."""
     return len(expected) == len(actual) and all(map(torch.equal, expected, actual))

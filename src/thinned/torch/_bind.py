@@ -92,6 +92,8 @@ class Binding:
         if torch.compiler.is_compiling():
             from thinned.torch import _traced
 
+            if not (module.training or any(layer.training for layer in self.layers.values())):
+                return None  # an evaluation leaves nothing in a graph
             return _traced.begin(self, module.training, args, kwargs)
         if getattr(module, "_is_replica", False):
             raise BindError(
