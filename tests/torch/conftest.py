@@ -1,7 +1,25 @@
-"""One thread, and a compiler that remembers nothing of the test before."""
+"""One thread, a compiler that remembers nothing of the test before, and PyTorch's warnings of itself."""
+
+from pathlib import Path
 
 import pytest
 import torch
+
+OWN = [
+    # Its compiler and its forward mode script parts of themselves when they are first used.
+    "`torch.jit.script` is deprecated:DeprecationWarning",
+    "`torch.jit.script_method` is deprecated:DeprecationWarning",
+    # Its compiler looks at inputs that come from another graph.
+    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed:UserWarning",
+]
+
+
+def pytest_collection_modifyitems(items):
+    """No test here fails for what PyTorch says of its own code."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            for warning in OWN:
+                item.add_marker(pytest.mark.filterwarnings(f"ignore:{warning}"))
 
 
 @pytest.fixture(autouse=True)

@@ -10,11 +10,6 @@ import thinned.torch as tt
 from tests.torch.models import Block, Tower, all_equal, gradients, mlp, outputs
 from tests.torch.truth import FORMATS, WHERE, dropped, name, same
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
-]
-
 SEED = 7
 
 
@@ -197,8 +192,6 @@ class TestBoundModels:
 
         assert all_equal(expected, outputs(model, model, x, SEED))
 
-    # PyTorch's own, of an input that one compiled block takes from another.
-    @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
     def test_equal_blocks_share_a_graph(self):
         """Twelve blocks, compiled one by one, take two compilations at most, a layer used twice each."""
         model = nn.Sequential(*(Twice() for _ in range(12)))

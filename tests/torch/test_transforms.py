@@ -10,9 +10,6 @@ import thinned.torch as tt
 from tests.torch.models import mlp
 from tests.torch.truth import mask
 
-# PyTorch scripts a part of its own forward mode when it is first used.
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
-
 SEEDS = {"constant": 3, "tensor": torch.tensor(3)}
 OPERATIONS = {
     "dropout": lambda v, seed: tt.dropout(v, 0.5, seed=seed),

@@ -236,6 +236,18 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
         >>> first.tolist() == thinned.mask.keep((1, 8), 0.5, seed=0, site="1", step=0)[0].tolist()
         True
     """
+    strangers = attach(model, seed, batch)
+    if strangers:
+        warnings.warn(
+            f"{', '.join(map(repr, strangers))}: PyTorch's own dropout, whose masks this seed does not govern; "
+            "use thinned.torch.convert(model, seed=...) to replace it.",
+            stacklevel=2,
+        )
+    return model
+
+
+def attach(model: nn.Module, seed: SupportsIndex, batch: Batch | None = None) -> list[str]:
+    """`bind`, which returns the names of PyTorch's own layers and does not warn of them."""
     if batch is not None and not (len(batch) == 3 and all(isinstance(value, int) for value in batch)):
         raise BindError(f"expected batch=(axis, global_size, start), three integers; got {batch!r}.")
     root = unwrapped(model)
@@ -251,12 +263,6 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
     binding = Binding(seed, batch, layers)
     for place, (name, module) in enumerate(layers.items()):
         module.join(binding, name, place)
-    if strangers:
-        warnings.warn(
-            f"{', '.join(map(repr, strangers))}: PyTorch's own dropout, whose masks this seed does not govern; "
-            "use thinned.torch.convert(model, seed=...) to replace it.",
-            stacklevel=2,
-        )
     binding.handles = [
         root.register_forward_pre_hook(binding.begin, prepend=True, with_kwargs=True),
         root.register_forward_hook(binding.end, always_call=True),
@@ -265,7 +271,7 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
         root.register_load_state_dict_pre_hook(binding.load),
     ]
     root._thinned = binding  # type: ignore[assignment]
-    return model
+    return strangers
 
 
 def unbind(model: nn.Module) -> None:

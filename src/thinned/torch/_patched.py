@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from thinned.errors import BindError
 from thinned.methods.spatial import position_axes
-from thinned.torch._bind import Binding, bind, binding_of, named_modules, unbind, unwrapped
+from thinned.torch._bind import Binding, attach, binding_of, named_modules, unbind, unwrapped
 from thinned.torch._functional import drop, thin
 from thinned.torch._layers import fresh_key
 from thinned.torch._ticket import is_traced
@@ -69,7 +69,7 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
         global _depth  # noqa: PLW0603 - PyTorch's module is patched once, however many threads are within
         if self._model is not None:
             if self._seed is not None and binding_of(self._model) is None:
-                bind(self._model, self._seed)
+                attach(self._model, self._seed)
                 self._binds = True
             self._follow(unwrapped(self._model))
         self._outer = getattr(_current, "patch", None)
