@@ -160,7 +160,7 @@ class TestProcesses:
 
     def caller():
         meeting.wait()
-        kernels.append(kernel("thin", X.dtype))
+        kernels.append(kernel("thin", "float32"))
         found.extend(right() for _ in range(50))
 
     threads = [threading.Thread(target=caller) for _ in range(8)]

@@ -1,32 +1,45 @@
 """Compile a kernel once for each stored type, keep it on disk; when that takes time, say so in one line."""
 
+import ctypes
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numba
-import numpy as np
-from numba import types
 from numba.core.event import Listener, install_listener
 
 from thinned.kernels import cpu
 
-STORED: dict[np.dtype[Any], Any] = {
-    np.dtype(np.float32): types.float32,
-    np.dtype(np.float64): types.float64,
-    np.dtype(np.uint16): types.uint16,
-    np.dtype(np.int16): types.int16,
-}
-"""How each array dtype is compiled; half types come as integers, see `kernels.cpu`."""
+Block = ctypes.Array[ctypes.c_int64]
+"""What a kernel works on: `cpu.SLOTS`, in order."""
 
-_NAMES = {types.uint16: "bfloat16", types.int16: "float16"}
+_Prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Machine code, ready to run.
+
+    Args:
+        address: of a C function of one argument, the address of a block.
+        call: the same for Python; releases the GIL.
+        code: what owns the machine code.
+    """
+
+    address: int
+    call: Callable[[Block], None]
+    code: Any
+
+
 _lock = threading.Lock()
 
 
 @cache
-def kernel(name: str, dtype: np.dtype[Any]) -> Any:
-    """The compiled kernel `name` for arrays of `dtype`, from the disk cache where it is there.
+def kernel(name: str, dtype: str) -> Kernel:
+    """The compiled kernel `name` for float32, float64, bfloat16 or float16, from disk where it is there.
 
     The cache lies beside the source, or in the user's cache folder where that is read-only; where neither
     can be written, the kernel is compiled anew in each process, and that is no error.
@@ -36,25 +49,20 @@ def kernel(name: str, dtype: np.dtype[Any]) -> Any:
 
 
 @cache  # twice: the outer cache lets two threads that come at once both in
-def _kernel(name: str, dtype: np.dtype[Any]) -> Any:
-    function, signature = cpu.KERNELS[name]
-    stored = STORED[dtype]
-    notice = _Notice(f"{name!r} for {_NAMES.get(stored, str(stored))}")
-    with install_listener("numba:compile", notice):
+def _kernel(name: str, dtype: str) -> Kernel:
+    function = cpu.KERNELS[name][dtype]
+    with install_listener("numba:compile", _Notice(f"{name!r} for {dtype}")):
         try:
-            return _compiled(function, signature(stored, cpu.FACTORS[stored]), on_disk=True)
+            return _compiled(function, on_disk=True)
         except Exception:
             # No folder to keep it in, a full disk, a damaged file: that costs time, not correctness. A kernel's
             # own error comes up again.
-            return _compiled(function, signature(stored, cpu.FACTORS[stored]), on_disk=False)
+            return _compiled(function, on_disk=False)
 
 
-def _compiled(function: Any, signature: Any, *, on_disk: bool) -> Any:
-    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", cache=on_disk)(function)
-    dispatcher.compile(signature)
-    # From here Numba converts arguments (Python integers to 64-bit words) and never compiles again.
-    dispatcher.disable_compile()
-    return dispatcher
+def _compiled(function: Any, *, on_disk: bool) -> Kernel:
+    code: Any = numba.cfunc(cpu.SIGNATURE, error_model="numpy", cache=on_disk)(function)
+    return Kernel(code.address, _Prototype(code.address), code)
 
 
 class _Notice(Listener):  # type: ignore[misc, unused-ignore]

@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, call-arg, attr-defined"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, call-arg, attr-defined, unreachable"
 """The law on the CPU, in Numba: the same bits as `mask.keep`, thousands of elements at a time.
 
 How it is laid out. Philox runs for a block of calls at once, its state in 64-bit lanes that hold 32-bit
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
-from numba import config, float32, float64, int16, int64, njit, types, uint16, uint64
+from numba import carray, config, float32, float64, int16, int64, njit, types, uint16, uint64
 from numba.extending import intrinsic, overload
 
 BLOCK = 256
@@ -222,7 +222,8 @@ def _stretch_overload(op, x, r, y, in_place, halves, level, scale, spare):
     return direct if isinstance(y.dtype, types.Float) else converted
 
 
-def thin(op, x, r, y, in_place, bases, run, inner, low, high, level, scale, draw, site, step, key0, key1):
+@njit(nogil=True)
+def _thin(op, x, r, y, in_place, bases, run, inner, low, high, level, scale, draw, site, step, key0, key1):
     """Positions [low, high) of the mask, in rows of `run`; see `mask.sharing.Rows`."""
     words = np.empty(4 * BLOCK, np.uint32)
     halves = words.view(np.uint16)
@@ -275,30 +276,141 @@ def _relu_stretch_overload(gradient, output, result, scale):
     return direct if isinstance(result.dtype, types.Float) else converted
 
 
-def relu_gradient(gradient, output, result, low, high, scale):
+@njit(nogil=True)
+def _relu_gradient(gradient, output, result, low, high, scale):
     """The gradient of `y = k relu(x) s` from its output alone: above zero, an element was kept."""
     _relu_stretch(gradient[low:high], output[low:high], result[low:high], scale)
 
 
-def _thin_signature(value, factor):
-    readable = types.Array(value, 1, "C", readonly=True)
-    words = (uint64,) * 5
-    return types.void(
-        int64, readable, readable, value[::1], types.boolean, types.Array(int64, 1, "C", readonly=True),
-        int64, int64, int64, int64, int64, factor, *words,
-    )  # fmt: skip
+# A kernel takes one argument, the address of a block of 64-bit words (`SLOTS`), so that any team of threads can
+# run it: our own, or the OpenMP team that a framework keeps awake. Threads take pieces by an atomic counter in
+# the block, so one that comes late finds nothing and delays nobody.
+
+SLOTS = (
+    "x", "r", "y", "elements", "bases", "rows", "op", "in_place", "run", "inner", "size", "piece", "next", "level",
+    "scale", "draw", "site", "step", "key0", "key1",
+)  # fmt: skip
+"""What a block holds, in order: addresses, sizes, and numbers; `scale` as the bits of a float64."""
+
+(
+    _X, _R, _Y, _ELEMENTS, _BASES, _ROWS, _OP, _IN_PLACE, _RUN, _INNER, _SIZE, _PIECE, _NEXT, _LEVEL, _SCALE,
+    _DRAW, _SITE, _STEP, _KEY0, _KEY1,
+) = range(len(SLOTS))  # fmt: skip
 
 
-def _relu_signature(value, factor):
-    readable = types.Array(value, 1, "C", readonly=True)
-    return types.void(readable, readable, value[::1], int64, int64, factor)
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _pointer(typing, address, kind):
+    """An address as a pointer to values of a type."""
+    pointer = types.CPointer(kind.instance_type)
+
+    def build(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(pointer))
+
+    return pointer(types.int64, kind), build
 
 
-FACTORS = {float32: float32, float64: float64, uint16: float32, int16: float32}
-"""What each stored type is multiplied in."""
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _take(typing, address, count):
+    """Add to the word at an address, at once for all threads; returns what stood there."""
 
-KERNELS: dict[str, tuple[Any, Any]] = {
-    "thin": (thin, _thin_signature),
-    "relu_gradient": (relu_gradient, _relu_signature),
+    def build(context, builder, signature, arguments):
+        word = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", word, arguments[1], "monotonic")
+
+    return types.int64(types.int64, types.int64), build
+
+
+@njit(nogil=True)
+def _run_thin(block, stored, factor):
+    word = carray(_pointer(block, int64), len(SLOTS))
+    scale = factor(carray(_pointer(block + 8 * _SCALE, float64), 1)[0])
+    x = carray(_pointer(word[_X], stored), word[_ELEMENTS])
+    r = carray(_pointer(word[_R], stored), word[_ELEMENTS])
+    y = carray(_pointer(word[_Y], stored), word[_ELEMENTS])
+    bases = carray(_pointer(word[_BASES], int64), word[_ROWS])
+    low = _take(block + 8 * _NEXT, word[_PIECE])
+    while low < word[_SIZE]:
+        high = min(low + word[_PIECE], word[_SIZE])
+        _thin(
+            word[_OP], x, r, y, word[_IN_PLACE] != 0, bases, word[_RUN], word[_INNER], low, high, word[_LEVEL],
+            scale, uint64(word[_DRAW]), uint64(word[_SITE]), uint64(word[_STEP]), uint64(word[_KEY0]),
+            uint64(word[_KEY1]),
+        )  # fmt: skip
+        low = _take(block + 8 * _NEXT, word[_PIECE])
+
+
+@njit(nogil=True)
+def _run_relu_gradient(block, stored, factor):
+    word = carray(_pointer(block, int64), len(SLOTS))
+    scale = factor(carray(_pointer(block + 8 * _SCALE, float64), 1)[0])
+    gradient = carray(_pointer(word[_X], stored), word[_ELEMENTS])
+    output = carray(_pointer(word[_R], stored), word[_ELEMENTS])
+    result = carray(_pointer(word[_Y], stored), word[_ELEMENTS])
+    low = _take(block + 8 * _NEXT, word[_PIECE])
+    while low < word[_SIZE]:
+        _relu_gradient(gradient, output, result, low, min(low + word[_PIECE], word[_SIZE]), scale)
+        low = _take(block + 8 * _NEXT, word[_PIECE])
+
+
+# One function a stored type, because Numba's cache knows functions and no closures. Every type is multiplied in
+# float32 but float64.
+
+
+def thin_float32(block):
+    """See `KERNELS`."""
+    _run_thin(block, float32, float32)
+
+
+def thin_float64(block):
+    """See `KERNELS`."""
+    _run_thin(block, float64, float64)
+
+
+def thin_bfloat16(block):
+    """See `KERNELS`."""
+    _run_thin(block, uint16, float32)
+
+
+def thin_float16(block):
+    """See `KERNELS`."""
+    _run_thin(block, int16, float32)
+
+
+def relu_gradient_float32(block):
+    """See `KERNELS`."""
+    _run_relu_gradient(block, float32, float32)
+
+
+def relu_gradient_float64(block):
+    """See `KERNELS`."""
+    _run_relu_gradient(block, float64, float64)
+
+
+def relu_gradient_bfloat16(block):
+    """See `KERNELS`."""
+    _run_relu_gradient(block, uint16, float32)
+
+
+def relu_gradient_float16(block):
+    """See `KERNELS`."""
+    _run_relu_gradient(block, int16, float32)
+
+
+KERNELS: dict[str, dict[str, Any]] = {
+    "thin": {
+        "float32": thin_float32,
+        "float64": thin_float64,
+        "bfloat16": thin_bfloat16,
+        "float16": thin_float16,
+    },
+    "relu_gradient": {
+        "float32": relu_gradient_float32,
+        "float64": relu_gradient_float64,
+        "bfloat16": relu_gradient_bfloat16,
+        "float16": relu_gradient_float16,
+    },
 }
-"""Each kernel, and the signature it is compiled with for a stored type and its factor."""
+"""`thin` writes `y = k x s` and its fused forms; `relu_gradient` writes the gradient `y` from `x`, the output's
+gradient, and `r`, the output."""
+
+SIGNATURE = types.void(types.int64)

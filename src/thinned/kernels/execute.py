@@ -1,80 +1,139 @@
-"""Run a plan on flat arrays: the one door between front ends and the CPU kernels."""
+"""Run a plan on memory: the one door between front ends and the CPU kernels."""
 
-from typing import Any
+import ctypes
+import struct
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
-from thinned.kernels.compiled import kernel
-from thinned.kernels.cpu import ADD, DROP, RELU
+from thinned.kernels.compiled import Block, Kernel, kernel
+from thinned.kernels.cpu import ADD, DROP, RELU, SLOTS
 from thinned.kernels.pool import run
 from thinned.mask.plan import Plan
 
-__all__ = ["ADD", "DROP", "GRAIN", "RELU", "relu_gradient", "thin"]
+__all__ = ["ADD", "DROP", "GRAIN", "RELU", "Memory", "Team", "crew", "relu_gradient", "thin"]
 
-GRAIN = 1 << 15
-"""Fewest elements worth waking another thread for: about ten microseconds of work."""
+GRAIN = 1 << 14
+"""Fewest elements worth a piece of their own: about five microseconds of work."""
 
-Flat = npt.NDArray[Any]
 Coordinates = tuple[int, int, int, int]
 """Seed, site, step, draw: checked integers."""
+
+Team = Callable[[Kernel, Block, int], None]
+"""Runs a kernel on a block on at most so many threads at once, and returns when all of it is done."""
+
+_Block = ctypes.c_int64 * len(SLOTS)
+_STORED = {"float32": "float32", "float64": "float64", "uint16": "bfloat16", "int16": "float16"}
+
+
+class Memory(NamedTuple):
+    """Flat, C-contiguous values.
+
+    Args:
+        dtype: float32, float64, bfloat16 or float16.
+        address: of the first value.
+        size: how many there are.
+        owner: what keeps them alive.
+    """
+
+    dtype: str
+    address: int
+    size: int
+    owner: object
+
+
+Values = Memory | npt.NDArray[Any]
+"""Memory, or a contiguous array; half types come in arrays of integers, bfloat16 as uint16, float16 as int16."""
+
+
+def crew(kernel: Kernel, block: Block, threads: int) -> None:
+    """The team of our own threads."""
+    run(lambda low, high: kernel.call(block), threads, threads=threads, grain=1)
 
 
 def thin(
     op: int,
-    x: Flat,
-    y: Flat,
+    x: Values,
+    y: Values,
     plan: Plan,
     address: Coordinates,
     *,
-    residual: Flat | None = None,
+    residual: Values | None = None,
     threads: int,
+    team: Team = crew,
 ) -> None:
     """Write `y = k x s` (or its fused forms) for the mask at an address.
 
     Args:
         op: `DROP`, `RELU` or `ADD`; `ADD` needs `residual`.
-        x: flat C-contiguous array in the plan's row-major order; bfloat16 as uint16, float16 as int16.
-        y: the output, like `x`; may be `x` itself, or share no byte with it.
+        x: the input, in the plan's row-major order.
+        y: the output, like `x`; may be at its address, or share no byte with it.
         plan: the decisions; `plan.where.shape` has as many elements as `x`.
         address: seed, site, step, draw.
         residual: what `ADD` adds, like `x`.
         threads: at most so many, the caller's own among them.
+        team: who runs them.
     """
     if not x.size:
         return
+    x, y = _memory(x), _memory(y)
     rows = plan.rows()
     seed, site, step, draw = address
-    factor = plan.scale if x.dtype == np.float64 else np.float32(plan.scale)
-    piece = kernel("thin", x.dtype)
-    first = (op, x, y if residual is None else residual, y, y is x, rows.bases, rows.run, rows.inner)
-    last = (plan.threshold, factor, draw, site, step, seed & 0xFFFFFFFF, seed >> 32)
+    added = y.address if residual is None else _memory(residual).address
     size, grain = len(rows.bases) * rows.run, max(1, GRAIN // rows.inner)
-    if threads == 1 or size < 2 * grain:
-        # `run` would do the same, for a microsecond more: as long as two thousand elements take.
-        piece(*first, 0, size, *last)
-        return
-    run(lambda low, high: piece(*first, low, high, *last), size, threads=threads, grain=grain)
+    threads = max(1, min(threads, size // (2 * grain)))
+    piece = size if threads == 1 else max(grain, -(-size // (4 * threads)))
+    block = _Block(
+        x.address, added, y.address, x.size, rows.address, len(rows.bases), op, x.address == y.address, rows.run,
+        rows.inner, size, piece, 0, plan.threshold, _bits(plan.scale), draw, site, step,
+        seed & 0xFFFFFFFF, seed >> 32,
+    )  # fmt: skip
+    _run(kernel("thin", x.dtype), block, threads, team)
 
 
-def relu_gradient(gradient: Flat, output: Flat, result: Flat, scale: float, *, threads: int) -> None:
+def relu_gradient(
+    gradient: Values,
+    output: Values,
+    result: Values,
+    scale: float,
+    *,
+    threads: int,
+    team: Team = crew,
+) -> None:
     """Write the gradient of `y = k relu(x) s`, given `y`: `gradient * s` where `y` is not zero.
 
     Args:
-        gradient: flat, as `thin` takes it.
+        gradient: as `thin` takes its input.
         output: `y`, like `gradient`.
-        result: written, like `gradient`.
+        result: written, like `gradient`; shares no byte with either.
         scale: s.
         threads: at most so many.
+        team: who runs them.
     """
-    factor = scale if gradient.dtype == np.float64 else np.float32(scale)
-    piece = kernel("relu_gradient", gradient.dtype)
-    if threads == 1 or gradient.size < 2 * GRAIN:
-        piece(gradient, output, result, 0, gradient.size, factor)
-        return
-    run(
-        lambda low, high: piece(gradient, output, result, low, high, factor),
-        gradient.size,
-        threads=threads,
-        grain=GRAIN,
-    )
+    gradient, output, result = _memory(gradient), _memory(output), _memory(result)
+    size = gradient.size
+    threads = max(1, min(threads, size // (2 * GRAIN)))
+    piece = max(1, size if threads == 1 else max(GRAIN, -(-size // (4 * threads))))
+    block = _Block(
+        gradient.address, output.address, result.address, size, 0, 0, 0, 0, 0, 0, size, piece, 0, 0, _bits(scale)
+    )  # fmt: skip
+    _run(kernel("relu_gradient", gradient.dtype), block, threads, team)
+
+
+def _memory(values: Values) -> Memory:
+    if isinstance(values, Memory):
+        return values
+    return Memory(_STORED[values.dtype.name], values.__array_interface__["data"][0], values.size, values)
+
+
+def _run(kernel: Kernel, block: Block, threads: int, team: Team) -> None:
+    if threads == 1:
+        kernel.call(block)
+    else:
+        team(kernel, block, threads)
+
+
+def _bits(value: float) -> int:
+    """A float64's bits, as the signed integer that holds them."""
+    return int(struct.unpack("q", struct.pack("d", value))[0])

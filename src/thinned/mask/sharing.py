@@ -51,11 +51,13 @@ class Rows:
     """A layout as kernels walk it: a C-contiguous array of `len(bases)` rows of `run * inner` elements.
 
     Array element `(row * run + i) * inner + k` reads mask element `bases[row] + i`, for every `k < inner`.
+    `address` is that of the first base in memory.
     """
 
     bases: I64
     run: int
     inner: int
+    address: int
 
 
 def layout(
@@ -149,7 +151,8 @@ def rows(where: Layout) -> Rows:
         first += index * run
         run *= where.shape[axis]
     bases = _sum_of_axes(where, range(axis), where.shape[:axis]).reshape(-1)
-    return Rows(np.ascontiguousarray(bases + first), run, inner)
+    bases = np.ascontiguousarray(bases + first)
+    return Rows(bases, run, inner, bases.__array_interface__["data"][0])
 
 
 @lru_cache(maxsize=4096)

@@ -1,15 +1,16 @@
 """Plans run on torch tensors: by the CPU kernel where there is one, else in plain tensor operations."""
 
 from functools import lru_cache
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from thinned.errors import DtypeError
-from thinned.kernels.execute import ADD, DROP, RELU, Coordinates, Flat
+from thinned.kernels.execute import ADD, DROP, RELU, Coordinates, Memory, Team, crew
 from thinned.kernels.execute import relu_gradient as _relu_gradient
 from thinned.kernels.execute import thin as _thin
+from thinned.kernels.openmp import team
 from thinned.mask.plan import Plan
 from thinned.methods.dropout import plan
 from thinned.torch import _plain
@@ -19,8 +20,12 @@ __all__ = ["ADD", "DROP", "RELU", "check_dtype", "planned", "relu_gradient", "th
 planned = lru_cache(maxsize=4096, typed=True)(plan)
 """`methods.dropout.plan` for hashable arguments; a training loop asks for the same few plans again and again."""
 
-_AS_INTEGERS = {torch.bfloat16: torch.uint16, torch.float16: torch.int16}
-_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+_DTYPES = {
+    torch.float32: "float32",
+    torch.float64: "float64",
+    torch.bfloat16: "bfloat16",
+    torch.float16: "float16",
+}
 
 
 def check_dtype(x: Tensor) -> None:
@@ -42,19 +47,22 @@ def thin(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor |
     check_dtype(x)
     if x.device.type != "cpu":
         return _plain.thin(op, x, how, address, residual)
-    source = x.contiguous()
+    source = _whole(x)
     result = torch.empty_like(source)
-    flat = None if residual is None else _flat(residual.contiguous())
-    _thin(op, _flat(source), _flat(result), how, address, residual=flat, threads=torch.get_num_threads())
+    _thin(
+        op, _memory(source), _memory(result), how, address,
+        residual=None if residual is None else _memory(_whole(residual)),
+        threads=torch.get_num_threads(), team=_TEAM,
+    )  # fmt: skip
     return result if source is x else torch.empty_like(x).copy_(result)
 
 
 def thin_(op: int, x: Tensor, how: Plan, address: Coordinates) -> None:
     """`thin` written over its input."""
     check_dtype(x)
-    if x.device.type == "cpu" and x.is_contiguous():
-        flat = _flat(x)
-        _thin(op, flat, flat, how, address, threads=torch.get_num_threads())
+    if x.device.type == "cpu" and _whole(x) is x:
+        memory = _memory(x)
+        _thin(op, memory, memory, how, address, threads=torch.get_num_threads(), team=_TEAM)
     else:
         x.copy_(thin(op, x, how, address))
 
@@ -63,15 +71,37 @@ def relu_gradient(gradient: Tensor, output: Tensor, scale: float) -> Tensor:
     """The gradient of `y = k relu(x) s` from `y` alone."""
     if gradient.device.type != "cpu":
         return _plain.relu_gradient(gradient, output, scale)
-    gradient, output = gradient.contiguous(), output.contiguous()
+    gradient, output = _whole(gradient), _whole(output)
     result = torch.empty_like(gradient)
-    _relu_gradient(_flat(gradient), _flat(output), _flat(result), scale, threads=torch.get_num_threads())
+    _relu_gradient(
+        _memory(gradient),
+        _memory(output),
+        _memory(result),
+        scale,
+        threads=torch.get_num_threads(),
+        team=_TEAM,
+    )
     return result
 
 
-def _flat(x: Tensor) -> Flat:
-    """The memory of a contiguous tensor as the kernel takes it."""
-    integers = _AS_INTEGERS.get(x.dtype)
-    bits = x.detach() if integers is None else x.detach().view(integers)
-    array: Flat = bits.numpy()
-    return array if array.ndim == 1 else np.reshape(array, -1)
+def _whole(x: Tensor) -> Tensor:
+    """The tensor in row-major memory; itself where it is already."""
+    return x if x.is_contiguous() and not x.is_neg() else x.resolve_neg().contiguous()
+
+
+def _memory(x: Tensor) -> Memory:
+    return Memory(_DTYPES[x.dtype], x.data_ptr(), x.numel(), x)
+
+
+def _openmp_team() -> Team:
+    """The threads that PyTorch's own operations run on, where they are OpenMP's; else our own."""
+    package = Path(torch.__file__).parent
+    for library in sorted([*package.glob("lib/libgomp*"), *package.parent.glob("torch.libs/libgomp*")]):
+        try:
+            return team(library)
+        except (OSError, AttributeError):
+            continue
+    return crew
+
+
+_TEAM = _openmp_team()
