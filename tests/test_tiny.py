@@ -58,3 +58,18 @@ class TestTiny:
         assert np.array_equal(rectified, run(RELU, x))
         assert np.array_equal(dropped + r, run(ADD, x, residual=r.reshape(-1)))
         assert np.array_equal(np.where(rectified > 0, r * scale, dtype(0)), gradient)
+
+    def test_torch(self):
+        """A tensor, a layer in a bound model, and the gradient, against the mask."""
+        torch = pytest.importorskip("torch")
+        tt = pytest.importorskip("thinned.torch")
+        x = torch.ones(SHAPE, requires_grad=True)
+        model = tt.bind(torch.nn.Sequential(tt.Dropout(RATE)), SEED)
+        kept = keep(SHAPE, RATE, seed=SEED, site="0", step=1)
+        model(x)
+        y = model(x)
+        y.sum().backward()
+
+        assert np.array_equal(keep(SHAPE, RATE, **WHERE), (tt.dropout(x, RATE, **WHERE) != 0).numpy())
+        assert np.array_equal(kept, (y != 0).numpy())
+        assert torch.equal(y, x.grad)

@@ -168,6 +168,18 @@ class TestBoundModels:
 
         assert all_equal(expected, counted(both)[0](x))
 
+    @pytest.mark.parametrize("backend", ["aot_eager_decomp_partition", "inductor"])
+    def test_a_layer_twice_on_one_input(self, backend):
+        """The compiler does not take two draws for one, nor two root calls."""
+        model = Part(lambda self, x: torch.stack([self.a(x), self.a(x), self.b(x)]))
+        x = torch.ones(64, requires_grad=True)
+        tt.bind(model, SEED)
+        run, _ = counted(lambda x: (model(x), model(x)), backend)
+
+        for step, found in enumerate(run(x)):
+            for site, y in zip(["a", "a#1", "b"], found.detach(), strict=True):
+                assert same(dropped(x, 0.5, seed=SEED, site=site, step=step), y)
+
     def test_graph_breaks(self):
         """In the root and in a part of it: pieces know their call."""
 
