@@ -7,6 +7,7 @@
     ├── WindowError(ValueError)      a window that does not lie in its global shape
     ├── DtypeError(TypeError)        an array whose dtype no kernel can drop from
     ├── BindError(RuntimeError)      a bound layer whose address cannot be known
+    ├── ConfigurationError(ValueError)   settings, seeds or a name that no study can have
     ├── DataError(ValueError)        data that is absent, altered, or of the wrong shape
     ├── RecordError(RuntimeError)    a store of results that cannot be written or read
     └── MissingExtraError(ImportError)   an optional dependency that is not installed
@@ -18,6 +19,7 @@ Each is also the built-in that a caller would think of first, so `except ValueEr
 __all__ = [
     "AddressError",
     "BindError",
+    "ConfigurationError",
     "DataError",
     "DtypeError",
     "MissingExtraError",
@@ -55,6 +57,10 @@ class DtypeError(ThinnedError, TypeError):
 
 class BindError(ThinnedError, RuntimeError):
     """A bound layer was asked for a draw whose address cannot be known."""
+
+
+class ConfigurationError(ThinnedError, ValueError):
+    """Settings, seeds or a name that no study can have."""
 
 
 class DataError(ThinnedError, ValueError):

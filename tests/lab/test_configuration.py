@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from thinned.errors import RateError
-from thinned.lab.configuration import Configuration, ConfigurationError
+from thinned.errors import ConfigurationError, RateError
+from thinned.lab.configuration import Configuration
 
 
 class TestConfiguration:

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from thinned.errors import ConfigurationError
 from thinned.lab import Study
-from thinned.lab.configuration import ConfigurationError
 from thinned.lab.records import Record, Store
 
 QUICK = {"hidden": (16, 16), "epochs": 2}

@@ -5,12 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from thinned.errors import ThinnedError
+from thinned.errors import ConfigurationError
 from thinned.mask import threshold
-
-
-class ConfigurationError(ThinnedError, ValueError):
-    """A setting that no trial can be trained with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from thinned.errors import ConfigurationError
 from thinned.lab.comparison import Comparison
-from thinned.lab.configuration import Configuration, ConfigurationError
+from thinned.lab.configuration import Configuration
 from thinned.lab.data import Data, default_name, load
 from thinned.lab.pool import Event, processors, run_all
 from thinned.lab.progress import Silent, Watch

@@ -1,5 +1,14 @@
 """Dropout for PyTorch: the law's masks, for tensors, layers and whole models."""
 
+from thinned.errors import MissingExtraError
+
+try:
+    import torch as _torch  # noqa: F401
+except ImportError as error:
+    raise MissingExtraError(
+        "thinned.torch needs PyTorch; install it with: pip install 'thinned[torch]'"
+    ) from error
+
 from thinned.torch._bind import bind as bind
 from thinned.torch._bind import unbind as unbind
 from thinned.torch._convert import Report as Report

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.lab.recorded import design, pairs, record
-from thinned.lab.configuration import Configuration, ConfigurationError
+from thinned.errors import ConfigurationError
+from thinned.lab.configuration import Configuration
 from thinned.lab.studies.dropout import arms, sentence
 
 

@@ -1,6 +1,6 @@
 """One question per file; this table is what the command line and the reports read."""
 
-from thinned.lab.configuration import ConfigurationError
+from thinned.errors import ConfigurationError
 from thinned.lab.question import Question
 from thinned.lab.studies import dropout
 

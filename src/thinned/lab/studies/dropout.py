@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from thinned.errors import ConfigurationError
 from thinned.lab.comparison import GAP, METRICS, TEST_ACCURACY, TEST_LOSS, Comparison
-from thinned.lab.configuration import Configuration, ConfigurationError
+from thinned.lab.configuration import Configuration
 from thinned.lab.question import Question
 
 _OPENINGS = {
