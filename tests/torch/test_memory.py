@@ -1,5 +1,7 @@
 """Nothing is kept for backward but the address."""
 
+import sys
+
 import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
@@ -59,6 +61,7 @@ class TestSaved:
         assert max(sizes, default=0) <= 5
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 class TestProcess:
     """Seen from outside."""
 
