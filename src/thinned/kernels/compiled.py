@@ -12,9 +12,7 @@ import numba
 from numba.core.event import Listener, install_listener
 
 from thinned.kernels import cpu
-
-Block = ctypes.Array[ctypes.c_int64]
-"""What a kernel works on: `cpu.SLOTS`, in order."""
+from thinned.kernels.block import Block
 
 _Prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 

@@ -22,11 +22,11 @@ from llvmlite.binding import get_host_cpu_features
 from numba import carray, config, float32, float64, int16, int64, njit, types, uint16, uint64
 from numba.extending import intrinsic, overload
 
+from thinned.kernels import block as slot
+from thinned.kernels.block import ADD, DROP, RELU
+
 BLOCK = 256
 """Philox calls made at once; their words (4 KiB) stay in the first-level cache."""
-
-DROP, RELU, ADD = 0, 1, 2
-"""What a kernel does: y = k x s;  y = k relu(x) s;  y = k x s + r."""
 
 _LOW = 0xFFFFFFFF
 
@@ -282,20 +282,7 @@ def _relu_gradient(gradient, output, result, low, high, scale):
     _relu_stretch(gradient[low:high], output[low:high], result[low:high], scale)
 
 
-# A kernel takes one argument, the address of a block of 64-bit words (`SLOTS`), so that any team of threads can
-# run it: our own, or the OpenMP team that a framework keeps awake. Threads take pieces by an atomic counter in
-# the block, so one that comes late finds nothing and delays nobody.
-
-SLOTS = (
-    "x", "r", "y", "elements", "bases", "rows", "op", "in_place", "run", "inner", "size", "piece", "next", "level",
-    "scale", "draw", "site", "step", "key0", "key1",
-)  # fmt: skip
-"""What a block holds, in order: addresses, sizes, and numbers; `scale` as the bits of a float64."""
-
-(
-    _X, _R, _Y, _ELEMENTS, _BASES, _ROWS, _OP, _IN_PLACE, _RUN, _INNER, _SIZE, _PIECE, _NEXT, _LEVEL, _SCALE,
-    _DRAW, _SITE, _STEP, _KEY0, _KEY1,
-) = range(len(SLOTS))  # fmt: skip
+# A kernel takes one argument, the address of a block (`kernels.block`), so that any team of threads can run it.
 
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
@@ -322,77 +309,69 @@ def _take(typing, address, count):
 
 @njit(nogil=True)
 def _run_thin(block, stored, factor):
-    word = carray(_pointer(block, int64), len(SLOTS))
-    scale = factor(carray(_pointer(block + 8 * _SCALE, float64), 1)[0])
-    x = carray(_pointer(word[_X], stored), word[_ELEMENTS])
-    r = carray(_pointer(word[_R], stored), word[_ELEMENTS])
-    y = carray(_pointer(word[_Y], stored), word[_ELEMENTS])
-    bases = carray(_pointer(word[_BASES], int64), word[_ROWS])
-    low = _take(block + 8 * _NEXT, word[_PIECE])
-    while low < word[_SIZE]:
-        high = min(low + word[_PIECE], word[_SIZE])
+    word = carray(_pointer(block, int64), slot.COUNT)
+    scale = factor(carray(_pointer(block + 8 * slot.SCALE, float64), 1)[0])
+    x = carray(_pointer(word[slot.X], stored), word[slot.ELEMENTS])
+    r = carray(_pointer(word[slot.R], stored), word[slot.ELEMENTS])
+    y = carray(_pointer(word[slot.Y], stored), word[slot.ELEMENTS])
+    bases = carray(_pointer(word[slot.BASES], int64), word[slot.ROWS])
+    low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
+    while low < word[slot.SIZE]:
+        high = min(low + word[slot.PIECE], word[slot.SIZE])
         _thin(
-            word[_OP], x, r, y, word[_IN_PLACE] != 0, bases, word[_RUN], word[_INNER], low, high, word[_LEVEL],
-            scale, uint64(word[_DRAW]), uint64(word[_SITE]), uint64(word[_STEP]), uint64(word[_KEY0]),
-            uint64(word[_KEY1]),
+            word[slot.OP], x, r, y, word[slot.IN_PLACE] != 0, bases, word[slot.RUN], word[slot.INNER], low, high,
+            word[slot.LEVEL], scale, uint64(word[slot.DRAW]), uint64(word[slot.SITE]), uint64(word[slot.STEP]),
+            uint64(word[slot.KEY0]), uint64(word[slot.KEY1]),
         )  # fmt: skip
-        low = _take(block + 8 * _NEXT, word[_PIECE])
+        low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
 
 
 @njit(nogil=True)
 def _run_relu_gradient(block, stored, factor):
-    word = carray(_pointer(block, int64), len(SLOTS))
-    scale = factor(carray(_pointer(block + 8 * _SCALE, float64), 1)[0])
-    gradient = carray(_pointer(word[_X], stored), word[_ELEMENTS])
-    output = carray(_pointer(word[_R], stored), word[_ELEMENTS])
-    result = carray(_pointer(word[_Y], stored), word[_ELEMENTS])
-    low = _take(block + 8 * _NEXT, word[_PIECE])
-    while low < word[_SIZE]:
-        _relu_gradient(gradient, output, result, low, min(low + word[_PIECE], word[_SIZE]), scale)
-        low = _take(block + 8 * _NEXT, word[_PIECE])
+    word = carray(_pointer(block, int64), slot.COUNT)
+    scale = factor(carray(_pointer(block + 8 * slot.SCALE, float64), 1)[0])
+    gradient = carray(_pointer(word[slot.X], stored), word[slot.ELEMENTS])
+    output = carray(_pointer(word[slot.R], stored), word[slot.ELEMENTS])
+    result = carray(_pointer(word[slot.Y], stored), word[slot.ELEMENTS])
+    low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
+    while low < word[slot.SIZE]:
+        _relu_gradient(gradient, output, result, low, min(low + word[slot.PIECE], word[slot.SIZE]), scale)
+        low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
 
 
 # One function a stored type, because Numba's cache knows functions and no closures. Every type is multiplied in
 # float32 but float64.
 
 
-def thin_float32(block):
-    """See `KERNELS`."""
+def thin_float32(block):  # noqa: D103
     _run_thin(block, float32, float32)
 
 
-def thin_float64(block):
-    """See `KERNELS`."""
+def thin_float64(block):  # noqa: D103
     _run_thin(block, float64, float64)
 
 
-def thin_bfloat16(block):
-    """See `KERNELS`."""
+def thin_bfloat16(block):  # noqa: D103
     _run_thin(block, uint16, float32)
 
 
-def thin_float16(block):
-    """See `KERNELS`."""
+def thin_float16(block):  # noqa: D103
     _run_thin(block, int16, float32)
 
 
-def relu_gradient_float32(block):
-    """See `KERNELS`."""
+def relu_gradient_float32(block):  # noqa: D103
     _run_relu_gradient(block, float32, float32)
 
 
-def relu_gradient_float64(block):
-    """See `KERNELS`."""
+def relu_gradient_float64(block):  # noqa: D103
     _run_relu_gradient(block, float64, float64)
 
 
-def relu_gradient_bfloat16(block):
-    """See `KERNELS`."""
+def relu_gradient_bfloat16(block):  # noqa: D103
     _run_relu_gradient(block, uint16, float32)
 
 
-def relu_gradient_float16(block):
-    """See `KERNELS`."""
+def relu_gradient_float16(block):  # noqa: D103
     _run_relu_gradient(block, int16, float32)
 
 

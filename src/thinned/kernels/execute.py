@@ -1,14 +1,13 @@
 """Run a plan on memory: the one door between front ends and the CPU kernels."""
 
-import ctypes
 import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
-from thinned.kernels.compiled import Block, Kernel, kernel
-from thinned.kernels.cpu import ADD, DROP, RELU, SLOTS
+from thinned.kernels.block import ADD, DROP, RELU, Block, new_block
+from thinned.kernels.compiled import Kernel, kernel
 from thinned.kernels.pool import run
 from thinned.mask.plan import Plan
 
@@ -23,7 +22,6 @@ Coordinates = tuple[int, int, int, int]
 Team = Callable[[Kernel, Block, int], None]
 """Runs a kernel on a block on at most so many threads at once, and returns when all of it is done."""
 
-_Block = ctypes.c_int64 * len(SLOTS)
 _STORED = {"float32": "float32", "float64": "float64", "uint16": "bfloat16", "int16": "float16"}
 
 
@@ -84,7 +82,7 @@ def thin(
     size, grain = len(rows.bases) * rows.run, max(1, GRAIN // rows.inner)
     threads = max(1, min(threads, size // (2 * grain)))
     piece = size if threads == 1 else max(grain, -(-size // (4 * threads)))
-    block = _Block(
+    block = new_block(
         x.address, added, y.address, x.size, rows.address, len(rows.bases), op, x.address == y.address, rows.run,
         rows.inner, size, piece, 0, plan.threshold, _bits(plan.scale), draw, site, step,
         seed & 0xFFFFFFFF, seed >> 32,
@@ -115,7 +113,7 @@ def relu_gradient(
     size = gradient.size
     threads = max(1, min(threads, size // (2 * GRAIN)))
     piece = max(1, size if threads == 1 else max(GRAIN, -(-size // (4 * threads))))
-    block = _Block(
+    block = new_block(
         gradient.address, output.address, result.address, size, 0, 0, 0, 0, 0, 0, size, piece, 0, 0, _bits(scale)
     )  # fmt: skip
     _run(kernel("relu_gradient", gradient.dtype), block, threads, team)

@@ -8,7 +8,8 @@ import ctypes
 import os
 from pathlib import Path
 
-from thinned.kernels.compiled import Block, Kernel
+from thinned.kernels.block import Block
+from thinned.kernels.compiled import Kernel
 from thinned.kernels.execute import Team, crew
 
 _forked = False
