@@ -14,6 +14,9 @@ from pathlib import Path
 
 Call = Callable[[], object]
 
+ROUND_S = 0.025
+"""How long one side has its turn: long against what the other leaves behind in caches and in the allocator."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -53,12 +56,13 @@ def compare(case: str, ours: Call, against: str, peer: Call, goal: float, *, rou
 
 
 def _repeats(call: Call) -> int:
-    """How many calls make a round of a millisecond; warms up on the way."""
+    """How many calls make a round; warms up on the way."""
     for _ in range(3):
         call()
     start = time.perf_counter()
-    call()
-    return max(1, round(1e-3 / max(time.perf_counter() - start, 1e-9)))
+    for _ in range(3):
+        call()
+    return max(1, round(3 * ROUND_S / (time.perf_counter() - start)))
 
 
 def in_process(function: str, **environment: str) -> float:

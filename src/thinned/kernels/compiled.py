@@ -3,16 +3,21 @@
 import ctypes
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import llvmlite.binding
 import numba
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.event import Listener, install_listener
 
 from thinned.kernels import cpu
 from thinned.kernels.block import Block
+
+_LLVM_VERSIONS = range(14, 23)
 
 _Prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
@@ -59,8 +64,27 @@ def _kernel(name: str, dtype: str) -> Kernel:
 
 
 def _compiled(function: Any, *, on_disk: bool) -> Kernel:
-    code: Any = numba.cfunc(cpu.SIGNATURE, error_model="numpy", cache=on_disk)(function)
+    with global_compiler_lock, _interleaved():
+        code: Any = numba.cfunc(cpu.SIGNATURE, error_model="numpy", cache=on_disk)(function)
     return Kernel(code.address, _Prototype(code.address), code)
+
+
+@contextmanager
+def _interleaved() -> Iterator[None]:
+    """Have LLVM run four vectors of a loop side by side, while this thread alone compiles.
+
+    Philox is one long chain of dependent operations; its throughput comes from chains that overlap, and left to
+    itself LLVM starts one. Four give 1.3 times the words on a Zen 4.
+    """
+    # LLVM ends the process at an option that it does not know, so only versions that are known to have it are asked.
+    known = llvmlite.binding.llvm_version_info[0] in _LLVM_VERSIONS
+    if known:
+        llvmlite.binding.set_option("", "-force-vector-interleave=4")
+    try:
+        yield
+    finally:
+        if known:
+            llvmlite.binding.set_option("", "-force-vector-interleave=0")
 
 
 class _Notice(Listener):  # type: ignore[misc, unused-ignore]
