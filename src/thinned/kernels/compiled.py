@@ -76,7 +76,7 @@ def _interleaved() -> Iterator[None]:
     Philox is one long chain of dependent operations; its throughput comes from chains that overlap, and left to
     itself LLVM starts one. Four give 1.3 times the words on a Zen 4.
     """
-    # LLVM ends the process at an option that it does not know, so only versions that are known to have it are asked.
+    # LLVM ends the process at an option that it does not know, so only versions that were looked at are asked.
     known = llvmlite.binding.llvm_version_info[0] in _LLVM_VERSIONS
     if known:
         llvmlite.binding.set_option("", "-force-vector-interleave=4")

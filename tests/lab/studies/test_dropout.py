@@ -1,5 +1,7 @@
 """The sentence that the study ends with."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.lab.recorded import design, pairs, record
@@ -41,6 +43,18 @@ class TestSentence:
     def test_it_opens_with_the_verdict(self, accuracies, opening):
         """Helped, hurt, open, or no answer yet."""
         assert answer(*pairs(*accuracies)).startswith(opening)
+
+    @pytest.mark.parametrize(("change", "word"), [(-0.01, "fell"), (0.01, "rose")])
+    def test_it_says_what_the_loss_did_where_accuracy_leaves_it_open(self, change, word):
+        """A loss that surely moved is no open question."""
+        runs = pairs((0.6, 0.5), (0.5, 0.6), (0.5, 0.5))
+        for k, run in enumerate(runs):
+            losses = {"test_loss": 0.5 + (change + 0.0001 * k if run.arm == "dropout" else 0)}
+            runs[k] = replace(run, final=run.final | losses)
+
+        assert answer(*runs).startswith(
+            f"Whether dropout helps here stays open, though the test loss {word}: "
+        )
 
     def test_an_open_answer_says_what_would_have_been_seen(self):
         """The smallest change that such runs show four times in five."""

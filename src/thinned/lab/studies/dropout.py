@@ -6,6 +6,7 @@ from thinned.errors import ConfigurationError
 from thinned.lab.comparison import GAP, METRICS, TEST_ACCURACY, TEST_LOSS, Comparison
 from thinned.lab.configuration import Configuration
 from thinned.lab.question import Question
+from thinned.lab.statistics import Interval
 
 _OPENINGS = {
     "helped": "Dropout helped here",
@@ -50,13 +51,21 @@ def sentence(comparison: Comparison, data: str) -> str:
         else ""
     )
     return (
-        f"{_OPENINGS[comparison.verdict]}: on {data}, over {pairs} paired seeds, it changed test accuracy by "
+        f"{_OPENINGS[comparison.verdict]}{_though(comparison.verdict, loss)}: on {data}, "
+        f"over {pairs} paired seeds, it changed test accuracy by "
         f"{_change(TEST_ACCURACY.show_interval(accuracy, signed=True), ' percentage points')}, from "
         f"{_level(comparison, 'control')} to {_level(comparison, 'treated')}, test loss by "
         f"{_change(TEST_LOSS.show_interval(loss, signed=True), '')}, and the generalisation gap by "
         f"{_change(GAP.show_interval(gap, signed=True), ' percentage points')}{open_end}"
         f"{_diverged(comparison)}."
     )
+
+
+def _though(verdict: str, loss: Interval) -> str:
+    """Where accuracy leaves it open, what the test loss says, if it says something."""
+    if verdict != "undecided" or not loss.excludes_zero:
+        return ""
+    return f", though the test loss {'fell' if loss.high < 0 else 'rose'}"
 
 
 def _change(shown: str, unit: str) -> str:
