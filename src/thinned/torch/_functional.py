@@ -25,6 +25,7 @@ def dropout(
     draw: Coordinate = 0,
     share: Share = (),
     window: Window | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Zero each element with probability `rate`, and scale the others so that the expectation stays.
 
@@ -42,12 +43,15 @@ def dropout(
         share: axes along which one draw is shared.
         window: `(global_shape, index)` where `x` is part of a larger tensor; `index` holds, for each axis,
             a start or a tensor or array of global indices.
+        out: where to write, a tensor like `x`, or `x` itself; no gradient flows through it.
 
     Returns:
-        Tensor like `x`: same shape, dtype, device, memory format.
+        Tensor like `x`: same shape, dtype, device, memory format; or `out`.
 
     Raises:
         RateError, AddressError, ShareError, WindowError, DtypeError: see `thinned.errors`.
+        ValueError: an `out` of another shape, dtype or device.
+        RuntimeError: an `out` where a gradient would be needed.
 
     Example:
         >>> import torch, thinned.torch
@@ -58,7 +62,10 @@ def dropout(
         Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15,
         2014, https://jmlr.org/papers/v15/srivastava14a.html. We differ: rescaling at training time.
     """
-    return thin(x, rate, (seed, site, step, draw), share, window)
+    address = (seed, site, step, draw)
+    return (
+        thin(x, rate, address, share, window) if out is None else _into(out, x, rate, address, share, window)
+    )
 
 
 def relu_dropout(
@@ -110,11 +117,7 @@ def dropout_add(
         >>> thinned.torch.dropout_add(x, residual, 0.5, seed=0, site="fc1")
         tensor([0., 1., 4., 3., 4., 7., 8., 9.])
     """
-    if x.shape != residual.shape or x.dtype != residual.dtype or x.device != residual.device:
-        raise ValueError(
-            f"expected a residual like x, {x.dtype} of shape {tuple(x.shape)} on {x.device}; got {residual.dtype} "
-            f"of shape {tuple(residual.shape)} on {residual.device}."
-        )
+    _check_like(x, residual, "a residual")
     address = (seed, site, step, draw)
     if is_traced(x, rate, *address) or is_traced(residual) or _has_tensors(window) or is_forward_mode():
         # In float32 for half types: one rounding, as in the fused kernel.
@@ -159,6 +162,36 @@ def drop(
             x.mul_(1)  # raises what autograd says of leaves, before a byte is written
         return cast(Tensor, _ThinInPlace.apply(x, how, where))  # type: ignore[no-untyped-call]
     return cast(Tensor, _Thin.apply(x, how, where))  # type: ignore[no-untyped-call]
+
+
+def _into(
+    out: Tensor,
+    x: Tensor,
+    rate: float | Tensor,
+    address: tuple[Coordinate, Coordinate, Coordinate, Coordinate],
+    share: Share,
+    window: Window | None,
+) -> Tensor:
+    """`dropout(out=...)`."""
+    _check_like(x, out, "an out")
+    if torch.is_grad_enabled() and (x.requires_grad or out.requires_grad):
+        raise RuntimeError(
+            "expected tensors that need no gradient with out=..., as in PyTorch; got one that requires it. "
+            "Call it under torch.no_grad(), or leave out away."
+        )
+    if is_traced(x, rate, *address) or is_traced(out) or _has_tensors(window):
+        return out.copy_(thin(x, rate, address, share, window))
+    how = _plan(x, cast(float, rate), share, window)
+    _kernel.thin_into(out, _kernel.DROP, x, how, _coordinates(address))
+    return out
+
+
+def _check_like(x: Tensor, other: Tensor, what: str) -> None:
+    if x.shape != other.shape or x.dtype != other.dtype or x.device != other.device:
+        raise ValueError(
+            f"expected {what} like x, {x.dtype} of shape {tuple(x.shape)} on {x.device}; got {other.dtype} "
+            f"of shape {tuple(other.shape)} on {other.device}."
+        )
 
 
 def thin_at(x: Tensor, at: Tensor, share: Share = (), window: Window | None = None) -> Tensor:
@@ -242,7 +275,7 @@ class _ThinInPlace(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, how: Plan, where: Coordinates) -> Tensor:
         ctx.address = how, where
-        _kernel.thin_(_kernel.DROP, x, how, where)
+        _kernel.thin_into(x, _kernel.DROP, x, how, where)
         ctx.mark_dirty(x)
         return x
 

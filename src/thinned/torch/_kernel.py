@@ -57,14 +57,14 @@ def thin(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor |
     return result if source is x else torch.empty_like(x).copy_(result)
 
 
-def thin_(op: int, x: Tensor, how: Plan, address: Coordinates) -> None:
-    """`thin` written over its input."""
+def thin_into(out: Tensor, op: int, x: Tensor, how: Plan, address: Coordinates) -> None:
+    """`thin` written into a tensor like `x`, or over `x` itself."""
     check_dtype(x)
-    if x.device.type == "cpu" and _whole(x) is x:
-        memory = _memory(x)
-        _thin(op, memory, memory, how, address, threads=torch.get_num_threads(), team=_TEAM)
+    apart = out.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
+    if x.device.type == "cpu" and _whole(x) is x and _whole(out) is out and (apart or out is x):
+        _thin(op, _memory(x), _memory(out), how, address, threads=torch.get_num_threads(), team=_TEAM)
     else:
-        x.copy_(thin(op, x, how, address))
+        out.copy_(thin(op, x, how, address))
 
 
 def relu_gradient(gradient: Tensor, output: Tensor, scale: float) -> Tensor:
