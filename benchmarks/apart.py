@@ -1,8 +1,8 @@
 """Cases that need a process of their own: `python benchmarks/apart.py NAME` prints one number."""
 
-import resource
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -54,10 +54,15 @@ def _peak(layer: Callable[[Tensor], Tensor]) -> float:
     """Tensors' worth of memory that a forward and backward pass adds to a process at its highest."""
     layer(torch.ones(8, requires_grad=True)).sum().backward()
     x, gradient = torch.ones(LARGE, requires_grad=True), torch.ones(LARGE)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    before = _kilobytes("VmHWM")
     layer(x).backward(gradient)
-    added = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return added * 1024 / (LARGE * x.element_size())
+    return (_kilobytes("VmHWM") - before) * 1024 / (LARGE * x.element_size())
+
+
+def _kilobytes(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(field)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from thinned.cli.options import integers, site
+from thinned.cli.options import integers
 from thinned.mask import keep, quantise, threshold
 
 LIMIT = 1_000_000
@@ -17,7 +17,10 @@ def mask(
     shape: Annotated[str, typer.Argument(help="Sizes separated by commas, such as 2,8.", show_default=False)],
     rate: Annotated[float, typer.Argument(help="Probability of dropping.", show_default=False)],
     seed: Annotated[int, typer.Option(help="The run.")] = 0,
-    place: Annotated[str, typer.Option("--site", help="Name or number of the place in the network.")] = "0",
+    name: Annotated[
+        str | None, typer.Option("--site", help="Name of the place in the network, such as fc1 or 2.")
+    ] = None,
+    number: Annotated[int, typer.Option("--site-id", help="Its number, where it has no name.")] = 0,
     step: Annotated[int, typer.Option(help="The training step.")] = 0,
     draw: Annotated[int, typer.Option(help="Which of several draws.")] = 0,
     share: Annotated[str, typer.Option(help="Axes that share a draw, such as 2,3.", show_default=False)] = "",
@@ -27,15 +30,18 @@ def mask(
 
     Example: `thinned mask 2,8 0.5 --seed 0 --site fc1`
     """
+    if name is not None and number:
+        raise typer.BadParameter(f"expected --site or --site-id; got both, {name!r} and {number}.")
+    site = number if name is None else name
     sizes = integers(shape)
     if min(sizes) < 0 or math.prod(sizes) > LIMIT:
         raise typer.BadParameter(
             f"expected sizes of at least 0 with a product of at most {LIMIT}; got {shape}."
         )
     axes = integers(share) if share else ()
-    kept = keep(sizes, rate, seed=seed, site=site(place), step=step, draw=draw, share=axes)
+    kept = keep(sizes, rate, seed=seed, site=site, step=step, draw=draw, share=axes)
     if as_json:
-        about = {"seed": seed, "site": site(place), "step": step, "draw": draw, "share": axes}
+        about = {"seed": seed, "site": site, "step": step, "draw": draw, "share": axes}
         level = {"rate": rate, "quantised": quantise(rate), "threshold": threshold(rate)}
         typer.echo(json.dumps(about | level | {"shape": kept.shape, "keep": kept.astype(int).tolist()}))
     else:

@@ -23,11 +23,6 @@ def rates(text: str) -> tuple[float, ...]:
     return _several(text, float, "rates in [0, 1] separated by commas, such as 0.5 or 0.2,0.5")
 
 
-def site(text: str) -> int | str:
-    """Digits are a site's number, anything else its name."""
-    return int(text) if text.isdecimal() else text
-
-
 def _several(text: Any, number: Callable[[str], Number], expected: str) -> tuple[Number, ...]:
     if not isinstance(text, str):  # a default, already parsed
         return tuple(text)

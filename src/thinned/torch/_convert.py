@@ -10,8 +10,9 @@ from typing import Any, SupportsIndex
 from torch import nn
 
 from thinned.mask.rate import threshold
-from thinned.torch._bind import bind, unwrapped
+from thinned.torch._bind import attach, unwrapped
 from thinned.torch._layers import Dropout, Dropout1d, Dropout2d, Dropout3d
+from thinned.torch._ticket import signed
 
 COUNTERPARTS: dict[type[nn.Module], type[nn.Module]] = {
     nn.Dropout: Dropout,
@@ -54,7 +55,8 @@ def convert(model: nn.Module, seed: SupportsIndex | None = None) -> Report:
 
     Args:
         model: any module, wrapped or not.
-        seed: with one, the model is bound as well; see `bind`.
+        seed: with one, the model is bound as well; see `bind`. Loading a state dict of a bound model brings its
+            seed and step with it; to begin a new run from its weights, `bind` again.
 
     Returns:
         A report: what was swapped, and what draws in a way that no layer can replace (functional calls,
@@ -76,6 +78,8 @@ def convert(model: nn.Module, seed: SupportsIndex | None = None) -> Report:
     found = [(name, module) for name, module in root.named_modules() if type(module) in COUNTERPARTS]
     for _, module in found:
         threshold(module.p)
+    if seed is not None:
+        signed(seed)
     for name, module in found:
         module.__class__ = COUNTERPARTS[type(module)]
         report.swapped[name] = repr(module)
@@ -84,7 +88,7 @@ def convert(model: nn.Module, seed: SupportsIndex | None = None) -> Report:
         if reason is not None:
             report.left[name] = reason
     if seed is not None:
-        bind(model, seed)
+        attach(model, seed)
     return report
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from thinned.errors import DataError
-from thinned.lab.data import load
+from thinned.lab.data import default_name, load
 from thinned.lab.data.archive import Archive, md5
 from thinned.lab.data.fashion_mnist import ARCHIVES, CLASSES, fashion_mnist, found_locally
 
@@ -79,6 +79,8 @@ class TestFinding:
         (folder / "fashion-mnist" / ARCHIVES[3].name).unlink()
 
         assert not found_locally(folder)
+        with pytest.raises(DataError, match=rf"{ARCHIVES[3].name} is missing. Add it, or ask by name"):
+            default_name(folder)
 
 
 class TestVerifying:

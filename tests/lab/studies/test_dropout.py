@@ -62,6 +62,12 @@ class TestSentence:
             *pairs((0.6, 0.5), (0.5, 0.6), (0.5, 0.5))
         )
 
+    def test_runs_that_do_not_vary_are_told(self):
+        """A difference of exactly nothing is no precise answer."""
+        assert answer(*pairs((0.1, 0.1), (0.1, 0.1))).endswith(
+            "; no run differs from its twin, so the networks may have learned nothing yet: give more epochs."
+        )
+
     def test_diverged_runs_are_told(self):
         """By arm, out of how many."""
         found = answer(

@@ -98,5 +98,16 @@ def found_locally(data_dir: str | os.PathLike[str] | None = None) -> bool:
     )
 
 
+def missing(data_dir: str | os.PathLike[str]) -> list[str]:
+    """The archives that a folder lacks, if it has some of them; none if it has all, or none of them."""
+    folder = data_folder(data_dir)
+    absent = [
+        archive.name
+        for archive in ARCHIVES
+        if not any(path.is_file() for path in candidates(archive.name, NAME, folder))
+    ]
+    return absent if len(absent) < len(ARCHIVES) else []
+
+
 def _labels(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     return array.astype(np.int64)

@@ -8,6 +8,7 @@ from thinned.lab.data import digits, fashion_mnist
 from thinned.lab.data.arrays import arrays
 from thinned.lab.data.dataset import Data
 from thinned.lab.data.images import images
+from thinned.lab.data.places import data_folder
 
 
 def load(name: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None) -> Data:
@@ -54,6 +55,16 @@ def default_name(data_dir: str | os.PathLike[str] | None = None) -> str:
         data_dir: the data directory; None reads the variable `THINNED_DATA`.
 
     Raises:
-        DataError: the data directory is named but is not a folder.
+        DataError: the data directory is named but is not a folder, or has only some of the archives.
     """
-    return fashion_mnist.NAME if fashion_mnist.found_locally(data_dir) else digits.NAME
+    if fashion_mnist.found_locally(data_dir):
+        return fashion_mnist.NAME
+    folder = data_folder(data_dir)
+    absent = [] if folder is None else fashion_mnist.missing(folder)
+    if absent:
+        # Taking other data than the user began to lay out would answer another question.
+        raise DataError(
+            f"expected all of {fashion_mnist.NAME}'s archives in {folder}, where some lie; {', '.join(absent)} "
+            f"is missing. Add it, or ask by name: {fashion_mnist.NAME} (which fetches it) or {digits.NAME}."
+        )
+    return digits.NAME

@@ -44,12 +44,7 @@ def sentence(comparison: Comparison, data: str) -> str:
             f"{_OPENINGS['unanswered']}: on {data}, {pairs} seed{'s' * (pairs != 1)} finished both with and "
             f"without dropout, and an interval needs at least 2{_diverged(comparison)}."
         )
-    open_end = (
-        f"; had it been {TEST_ACCURACY.show(accuracy.detectable)} points, runs this noisy would show it four "
-        "times in five"
-        if comparison.verdict == "undecided"
-        else ""
-    )
+    open_end = _open_end(accuracy) if comparison.verdict == "undecided" else ""
     return (
         f"{_OPENINGS[comparison.verdict]}{_though(comparison.verdict, loss)}: on {data}, "
         f"over {pairs} paired seeds, it changed test accuracy by "
@@ -58,6 +53,18 @@ def sentence(comparison: Comparison, data: str) -> str:
         f"{_change(TEST_LOSS.show_interval(loss, signed=True), '')}, and the generalisation gap by "
         f"{_change(GAP.show_interval(gap, signed=True), ' percentage points')}{open_end}"
         f"{_diverged(comparison)}."
+    )
+
+
+def _open_end(accuracy: Interval) -> str:
+    """How large a change would have been seen."""
+    if not accuracy.detectable:
+        return (
+            "; no run differs from its twin, so the networks may have learned nothing yet: give more epochs"
+        )
+    return (
+        f"; had the change in accuracy been {TEST_ACCURACY.show(accuracy.detectable)} points, runs this noisy "
+        "would show it four times in five"
     )
 
 
