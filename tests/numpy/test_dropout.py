@@ -82,3 +82,15 @@ class TestErrors:
         x = np.zeros(9)
         with pytest.raises(ValueError, match="overlaps x"):
             dropout(x[1:], 0.5, seed=0, out=x[:-1])
+
+    def test_an_out_that_is_read_only(self):
+        """It is not written to."""
+        out = np.ones(8, np.float32)
+        out.flags.writeable = False
+        with pytest.raises(ValueError, match="read-only"):
+            dropout(np.ones(8, np.float32), 0.5, seed=0, out=out)
+
+    def test_a_foreign_byte_order(self):
+        """The kernel reads this machine's; the message says how to get there."""
+        with pytest.raises(DtypeError, match=r"byte order; got >f4; convert it with x.astype\('float32'\)"):
+            dropout(np.ones(3, ">f4"), 0.5, seed=0)

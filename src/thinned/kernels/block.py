@@ -21,5 +21,11 @@ COUNT = 20
 Block = ctypes.Array[ctypes.c_int64]
 """The type of a block."""
 
-new_block = ctypes.c_int64 * COUNT
-"""Makes one from its words; those left out are 0."""
+
+class new_block(ctypes.c_int64 * COUNT):  # type: ignore[misc]  # noqa: N801 - called like a function
+    """A block from its words; those left out are 0.
+
+    `owners` keeps alive what the words point to: a helper may still write when its caller was interrupted.
+    """
+
+    owners: tuple[object, ...] = ()

@@ -87,6 +87,7 @@ def thin(
         rows.inner, size, piece, 0, plan.threshold, _bits(plan.scale), draw, site, step,
         seed & 0xFFFFFFFF, seed >> 32,
     )  # fmt: skip
+    block.owners = (x, y, residual, rows)
     _run(kernel("thin", x.dtype), block, threads, team)
 
 
@@ -116,6 +117,7 @@ def relu_gradient(
     block = new_block(
         gradient.address, output.address, result.address, size, 0, 0, 0, 0, 0, 0, size, piece, 0, 0, _bits(scale)
     )  # fmt: skip
+    block.owners = (gradient, output, result)
     _run(kernel("relu_gradient", gradient.dtype), block, threads, team)
 
 

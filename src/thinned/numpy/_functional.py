@@ -64,6 +64,11 @@ def dropout(
             f"expected an array of float32, float64, float16 or bfloat16; got {x.dtype} of shape {x.shape}; "
             "convert it with x.astype(np.float32)."
         )
+    if not x.dtype.isnative:
+        raise DtypeError(
+            f"expected an array in this machine's byte order; got {x.dtype.str}; convert it with "
+            f"x.astype({x.dtype.newbyteorder('=').name!r})."
+        )
     address = Address(seed, site, step, draw)
     how = plan(x.shape, rate, share, window)
     if out is not None:
@@ -84,6 +89,8 @@ def _check_out(x: Array, out: Array) -> None:
         raise ValueError(
             f"expected an out like x, {x.dtype} of shape {x.shape}; got {out.dtype} of shape {out.shape}."
         )
+    if not out.flags.writeable:
+        raise ValueError("expected an out that can be written to; got a read-only array.")
     if out is not x and np.may_share_memory(out, x):
         raise ValueError(
             "expected an out that is x itself or shares no memory with it; got one that overlaps x."

@@ -185,13 +185,21 @@ class Binding:
 
     def save(self, _: nn.Module, state_dict: dict[str, Any], prefix: str, *__: Any) -> None:
         """Add seed and step to a state dict."""
-        state_dict[prefix + KEY] = torch.tensor([self.signed_seed, self.step])
+        state_dict[prefix + KEY] = torch.tensor([self.signed_seed, self.step], device="cpu")
 
     def load(self, _: nn.Module, state_dict: dict[str, Any], prefix: str, *__: Any) -> None:
         """Take seed and step from a state dict, if it was made by a bound model."""
         saved = state_dict.pop(prefix + KEY, None)
-        if saved is not None:
-            self.signed_seed, self.step = (int(value) for value in saved)
+        if saved is None:
+            return
+        address = torch.as_tensor(saved)
+        if address.dtype != torch.int64 or address.shape != (2,) or not 0 <= int(address[1]) < 1 << 32:
+            raise BindError(
+                f"expected {prefix + KEY} in the state dict as int64 (seed, step), exact to the last bit; got "
+                f"{address.dtype} of shape {tuple(address.shape)}. Was it cast or averaged with the weights? "
+                "Leave it out of that, or delete the key and bind the model again."
+            )
+        self.signed_seed, self.step = address.tolist()
 
     def _why_unknown(self, name: str, node: int | None) -> str:
         if node is not None:
@@ -210,7 +218,8 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
     """Give every draw of a model an address: its masks become a function of (seed, layer's name, step).
 
     In place. The step counts training calls of `model`, from 0, and is part of its state dict, beside the
-    seed. Activation checkpointing, eager and compiled, repeats the draws of the call it belongs to. Layers
+    seed. An evaluation call leaves it, so layers that are kept in training mode inside a model in
+    evaluation repeat one mask. Activation checkpointing, eager and compiled, repeats the draws of the call it belongs to. Layers
     that are not from `thinned.torch` are left alone: see `convert`.
 
     Args:
@@ -248,7 +257,11 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
 
 def attach(model: nn.Module, seed: SupportsIndex, batch: Batch | None = None) -> list[str]:
     """`bind`, which returns the names of PyTorch's own layers and does not warn of them."""
-    if batch is not None and not (len(batch) == 3 and all(isinstance(value, int) for value in batch)):
+    if batch is not None and not (
+        isinstance(batch, (tuple, list))
+        and len(batch) == 3
+        and all(isinstance(value, int) for value in batch)
+    ):
         raise BindError(f"expected batch=(axis, global_size, start), three integers; got {batch!r}.")
     root = unwrapped(model)
     for module in root.modules():

@@ -297,7 +297,11 @@ class _ReluThin(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (output,) = ctx.saved_tensors
-        if torch.is_grad_enabled() or is_traced(gradient):
+        if (
+            torch.is_grad_enabled()
+            or is_traced(gradient)
+            or torch._C._functorch.is_legacy_batchedtensor(gradient)
+        ):
             return _plain.relu_gradient(gradient, output, ctx.scale), None, None
         return _kernel.relu_gradient(gradient, output, ctx.scale), None, None
 

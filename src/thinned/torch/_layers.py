@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from thinned.errors import BindError
 from thinned.mask.rate import threshold
 from thinned.methods.spatial import position_axes
 from thinned.torch._bind import Binding
@@ -31,7 +32,7 @@ class _Layer(nn.modules.dropout._DropoutNd):
         share = self._share(input)
         if self._binding is None:
             return self._free(input, share)
-        if is_traced(input):
+        if is_traced(input, self.p):
             return self._traced(input, share, self._binding)
         binding = self._binding
         draw = binding.use(self._name)
@@ -46,7 +47,17 @@ class _Layer(nn.modules.dropout._DropoutNd):
 
     def _traced(self, x: Tensor, share: tuple[int, ...], binding: Binding) -> Tensor:
         """The address is data that an operator makes, so that no step and no layer recompiles anything."""
-        at = with_level(ticket(binding, self._place, x), self.p)
+        if torch.compiler.is_compiling():
+            found = ticket(binding, self._place, x)
+        elif torch._C._get_tracing_state() is not None:
+            raise BindError(
+                f"layer {self._name!r} is bound, and torch.jit.trace would freeze its step: every call would have "
+                "the same mask. Use torch.compile or torch.export, or trace the model in evaluation."
+            )
+        else:  # a transformation or a dispatch mode, in eager code: the address is known here
+            draw = binding.use(self._name)
+            found = torch.tensor([binding.signed_seed, draw.site, draw.step, 0], device="cpu")
+        at = with_level(found, self.p)
         result = thin_at(x, at, share, binding.window(x))
         return x.copy_(result) if self.inplace else result
 

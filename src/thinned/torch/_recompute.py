@@ -13,6 +13,7 @@ Where neither holds, a draw is known if the layer drew once in the root call tha
 Draws are noted only where one of the two may happen; plain training notes nothing but one number a step.
 """
 
+import itertools
 import threading
 import weakref
 from bisect import bisect_right
@@ -27,6 +28,20 @@ LIMIT = 4096
 """How many draws of one layer, and how many root calls, are remembered without a graph that holds them."""
 
 _top_hooks = torch._C._autograd._top_saved_tensors_default_hooks
+
+
+class _Thread(threading.local):
+    """A number of its own for each thread; the system's are given out again."""
+
+    _next = itertools.count()
+
+    def __init__(self) -> None:
+        self.number = next(_Thread._next)
+        _alive[self.number] = threading.current_thread()
+
+
+_alive: "weakref.WeakValueDictionary[int, threading.Thread]" = weakref.WeakValueDictionary()
+_thread = _Thread()
 
 
 class Draw(NamedTuple):
@@ -64,7 +79,7 @@ class History:
 
     def begin(self, draw: Draw) -> None:
         """A root call begins here."""
-        calls = self._calls.setdefault(threading.get_ident(), deque(maxlen=LIMIT))
+        calls = self._calls.setdefault(_thread.number, deque(maxlen=LIMIT))
         calls.append(_Noted(now(), draw))
 
     def note(self, who: Hashable, draw: Draw) -> None:
@@ -76,7 +91,7 @@ class History:
         with self._lock:
             if frame is not None:
                 self._frames.setdefault(frame, {}).setdefault(who, []).append(draw)
-            log = self._logs.setdefault((threading.get_ident(), who), deque(maxlen=LIMIT))
+            log = self._logs.setdefault((_thread.number, who), deque(maxlen=LIMIT))
             log.append(_Noted(now(), draw))
 
     def recall(self, who: Hashable, node: int) -> Draw | None:
@@ -88,7 +103,7 @@ class History:
                 first = self._frames[frame].get(who, [])
                 turn = self._turn(("frame", id(frame), who))
                 return first[turn] if turn < len(first) else None
-            log = self._log(who)
+            log = self._log(who, node)
             if _has_forgotten(log, node):
                 return None
             if hooks is None:
@@ -107,16 +122,20 @@ class History:
             self._turns.popitem(last=False)
         return turn
 
-    def _log(self, who: Hashable) -> list[_Noted]:
-        """This thread's notes; on a device's backward thread, those of the one thread that made any."""
-        mine = self._logs.get((threading.get_ident(), who))
-        if mine is not None:
-            return list(mine)
-        others = [log for (_, name), log in self._logs.items() if name == who]
-        return list(others[0]) if len(others) == 1 else []
+    def _log(self, who: Hashable, node: int) -> list[_Noted]:
+        """The notes of the thread that the node comes from; none where two threads may be meant.
+
+        That is this thread, or, on a thread that has no notes (a device's backward thread), the one that has.
+        """
+        logs = {number: log for (number, name), log in self._logs.items() if name == who}
+        mine = logs.pop(_thread.number, None)
+        if mine is None:
+            return list(next(iter(logs.values()))) if len(logs) == 1 else []
+        later = (number for number, log in logs.items() if log[-1].sequence > node)
+        return [] if any(_runs(number) for number in later) else list(mine)
 
     def _only_draw_of_call(self, log: list[_Noted], node: int) -> Draw | None:
-        calls = self._calls.get(threading.get_ident())
+        calls = self._calls.get(_thread.number)
         if calls is None and len(self._calls) == 1:
             (calls,) = self._calls.values()
         begun = list(calls or ())
@@ -125,6 +144,11 @@ class History:
             return None
         found = {noted.draw for noted in log if noted.draw.step == begun[place].draw.step}
         return found.pop() if len(found) == 1 else None
+
+
+def _runs(number: int) -> bool:
+    thread = _alive.get(number)
+    return thread is not None and thread.is_alive()
 
 
 def _has_forgotten(log: list[_Noted], node: int) -> bool:

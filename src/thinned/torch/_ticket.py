@@ -23,7 +23,9 @@ def is_traced(x: Tensor, *values: Any) -> bool:
     if any(isinstance(value, Tensor) for value in values):
         return True
     return (
-        torch._C._functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack() > 0
+        torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._get_tracing_state() is not None
     )
 
 
