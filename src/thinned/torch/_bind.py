@@ -218,9 +218,9 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
     """Give every draw of a model an address: its masks become a function of (seed, layer's name, step).
 
     In place. The step counts training calls of `model`, from 0, and is part of its state dict, beside the
-    seed. An evaluation call leaves it, so layers that are kept in training mode inside a model in
-    evaluation repeat one mask. Activation checkpointing, eager and compiled, repeats the draws of the call it belongs to. Layers
-    that are not from `thinned.torch` are left alone: see `convert`.
+    seed. An evaluation call leaves it, so layers that are kept in training mode inside a model in evaluation
+    repeat one mask. Activation checkpointing, eager and compiled, repeats the draws of the call it belongs
+    to. Layers that are not from `thinned.torch` are left alone: see `convert`.
 
     Args:
         model: any module; wrappers such as DDP and `torch.compile`'s are seen through. A bound model inside
