@@ -80,8 +80,7 @@ def thin(
     seed, site, step, draw = address
     added = y.address if residual is None else _memory(residual).address
     size, grain = len(rows.bases) * rows.run, max(1, GRAIN // rows.inner)
-    threads = max(1, min(threads, size // (2 * grain)))
-    piece = size if threads == 1 else max(grain, -(-size // (4 * threads)))
+    threads, piece = _cut(size, grain, threads)
     block = new_block(
         x.address, added, y.address, x.size, rows.address, len(rows.bases), op, x.address == y.address, rows.run,
         rows.inner, size, piece, 0, plan.threshold, _bits(plan.scale), draw, site, step,
@@ -112,13 +111,18 @@ def relu_gradient(
     """
     gradient, output, result = _memory(gradient), _memory(output), _memory(result)
     size = gradient.size
-    threads = max(1, min(threads, size // (2 * GRAIN)))
-    piece = max(1, size if threads == 1 else max(GRAIN, -(-size // (4 * threads))))
+    threads, piece = _cut(size, GRAIN, threads)
     block = new_block(
         gradient.address, output.address, result.address, size, 0, 0, 0, 0, 0, 0, size, piece, 0, 0, _bits(scale)
     )  # fmt: skip
     block.owners = (gradient, output, result)
     _run(kernel("relu_gradient", gradient.dtype), block, threads, team)
+
+
+def _cut(size: int, grain: int, threads: int) -> tuple[int, int]:
+    """How many threads a size is worth, and the size of their pieces: four a thread, of a grain at least."""
+    threads = max(1, min(threads, size // (2 * grain)))
+    return threads, max(1, size if threads == 1 else max(grain, -(-size // (4 * threads))))
 
 
 def _memory(values: Values) -> Memory:

@@ -89,7 +89,7 @@ def relu_dropout(
         tensor([0., 0., 0., 0., 0., 2., 0., 2.])
     """
     address = (seed, site, step, draw)
-    if is_traced(x, rate, *address) or _has_tensors(window) or is_forward_mode():
+    if _by_operator(x, rate, address, window) or is_forward_mode():
         return thin(torch.relu(x), rate, address, share, window)
     how, where = _plan(x, cast(float, rate), share, window), _coordinates(address)
     return cast(Tensor, _ReluThin.apply(x, how, where))  # type: ignore[no-untyped-call]
@@ -119,7 +119,7 @@ def dropout_add(
     """
     _check_like(x, residual, "a residual")
     address = (seed, site, step, draw)
-    if is_traced(x, rate, *address) or is_traced(residual) or _has_tensors(window) or is_forward_mode():
+    if _by_operator(x, rate, address, window) or is_traced(residual) or is_forward_mode():
         # In float32 for half types: one rounding, as in the fused kernel.
         exact = torch.float64 if x.dtype == torch.float64 else torch.float32
         return (residual.to(exact) + thin(x.to(exact), rate, address, share, window)).to(x.dtype)
@@ -137,7 +137,7 @@ def thin(
     inplace: bool = False,
 ) -> Tensor:
     """`dropout` with its address in one piece; `inplace` writes over `x`, under autograd's rules."""
-    if is_traced(x, rate, *address) or _has_tensors(window):
+    if _by_operator(x, rate, address, window):
         result = thin_at(x, ticket(rate, address), share, window)
         return x.copy_(result) if inplace else result
     return drop(x, cast(float, rate), _coordinates(address), share, window, inplace=inplace)
@@ -179,7 +179,7 @@ def _into(
             "expected tensors that need no gradient with out=..., as in PyTorch; got one that requires it. "
             "Call it under torch.no_grad(), or leave out away."
         )
-    if is_traced(x, rate, *address) or is_traced(out) or _has_tensors(window):
+    if _by_operator(x, rate, address, window) or is_traced(out):
         return out.copy_(thin(x, rate, address, share, window))
     how = _plan(x, cast(float, rate), share, window)
     _kernel.thin_into(out, _kernel.DROP, x, how, _coordinates(address))
@@ -224,7 +224,10 @@ def _coordinates(address: tuple[Coordinate, ...]) -> Coordinates:
     return checked.seed, checked.site, checked.step, checked.draw
 
 
-def _has_tensors(window: Window | None) -> bool:
+def _by_operator(x: Tensor, rate: Any, address: tuple[Coordinate, ...], window: Window | None) -> bool:
+    """Whether the registered operator must be used: something traces, or a part of the address is a tensor."""
+    if is_traced(x, rate, *address):
+        return True
     return window is not None and any(isinstance(value, Tensor) for value in window[1])
 
 
