@@ -9,14 +9,19 @@ Importing this package imports no framework.
 
 import importlib
 from types import ModuleType
+from typing import Any
 
 from thinned import mask as mask
 from thinned.methods import catalogue as catalogue
+from thinned.methods.site import Sites
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "catalogue", "mask"]
+__all__ = ["__version__", "catalogue", "mask", "sites"]
 
-_ROOMS = ("kernels", "lab", "numpy", "report", "torch")
+_ROOMS = ("flax", "jax", "keras", "kernels", "lab", "mxnet", "numpy", "report", "tensorflow", "torch")
+
+_FRAMEWORKS = {"keras": "keras", "flax": "flax", "torch": "torch", "mxnet": "mxnet"}
+"""Who has models, by package; Keras first, because its layers are also those of its backend."""
 
 
 def __getattr__(name: str) -> ModuleType:
@@ -24,3 +29,32 @@ def __getattr__(name: str) -> ModuleType:
     if name in _ROOMS:
         return importlib.import_module(f"thinned.{name}")
     raise AttributeError(f"module 'thinned' has no attribute {name!r}")
+
+
+def sites(model: Any, *inputs: Any) -> Sites:
+    """The places of a model where something is dropped: name, site id, rate and mask shape of each.
+
+    Args:
+        model: of PyTorch, Flax (NNX or Linen), Keras or Gluon.
+        *inputs: of one call of the model; with them the table knows the masks' shapes. Nothing is trained, and
+            no step is taken.
+
+    Raises:
+        TypeError: a model of no framework that has layers.
+
+    Example:
+        >>> import torch, thinned.torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), thinned.torch.Dropout(0.5))
+        >>> print(thinned.sites(model, torch.ones(2, 4)))
+        name        site  rate  mask shape
+        1     1941079659   0.5  (2, 8)
+    """
+    packages = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+    for package, room in _FRAMEWORKS.items():
+        if package in packages:
+            found: Sites = importlib.import_module(f"thinned.{room}").sites(model, *inputs)
+            return found
+    raise TypeError(
+        "expected a model of PyTorch, Flax, Keras or Gluon; got an object of type "
+        f"{type(model).__module__}.{type(model).__qualname__}."
+    )

@@ -22,7 +22,7 @@ RANKS = [
 ]
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 BASES = {"flax": {"jax"}, "keras": {"torch", "jax", "tensorflow"}}
-OPEN_TO_ALL = {"errors", "__version__"}
+OPEN_TO_ALL = {"errors", "extras", "__version__"}
 DOORS = {"__init__", "__main__"}
 """Files of the package itself, which may look into every room."""
 

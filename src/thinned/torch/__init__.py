@@ -1,13 +1,8 @@
 """Dropout for PyTorch: the law's masks, for tensors, layers and whole models."""
 
-from thinned.errors import MissingExtraError
+from thinned.extras import need
 
-try:
-    import torch as _torch  # noqa: F401
-except ImportError as error:
-    raise MissingExtraError(
-        "thinned.torch needs PyTorch; install it with: pip install 'thinned[torch]'"
-    ) from error
+need("torch", "torch", "2.7")
 
 from thinned.torch._bind import bind as bind
 from thinned.torch._bind import unbind as unbind
@@ -21,6 +16,7 @@ from thinned.torch._layers import Dropout1d as Dropout1d
 from thinned.torch._layers import Dropout2d as Dropout2d
 from thinned.torch._layers import Dropout3d as Dropout3d
 from thinned.torch._patched import patched as patched
+from thinned.torch._sites import sites as sites
 
 __all__ = [
     "Dropout",
@@ -34,5 +30,6 @@ __all__ = [
     "dropout_add",
     "patched",
     "relu_dropout",
+    "sites",
     "unbind",
 ]

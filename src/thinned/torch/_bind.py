@@ -5,7 +5,7 @@ import warnings
 import weakref
 from collections.abc import Hashable, Iterator
 from functools import partial
-from typing import Any, SupportsIndex, TypeVar
+from typing import Any, SupportsIndex, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch._dynamo.eval_frame import skip_code
 from thinned.errors import BindError
 from thinned.mask.address import site_id
 from thinned.mask.sharing import Window
+from thinned.methods.site import check_names, use_name
 from thinned.torch._recompute import Draw, History, recomputing_node
 from thinned.torch._ticket import signed
 
@@ -161,7 +162,7 @@ class Binding:
         """The site of the `count`-th use of a layer in one root call."""
         key = name, count
         if key not in self._sites:
-            self._sites[key] = site_id(f"{name}#{count}" if count else name)
+            self._sites[key] = site_id(use_name(name, count))
         return self._sites[key]
 
     def window(self, x: Tensor) -> Window | None:
@@ -264,15 +265,16 @@ def attach(model: nn.Module, seed: SupportsIndex, batch: Batch | None = None) ->
     ):
         raise BindError(f"expected batch=(axis, global_size, start), three integers; got {batch!r}.")
     root = unwrapped(model)
+    layers = site_layers(root)
+    strangers = [
+        name
+        for name, module in named_modules(root)
+        if isinstance(module, nn.modules.dropout._DropoutNd)
+        and not hasattr(type(module), "is_thinned")
+        and module.p > 0
+    ]
     for module in root.modules():
         unbind(module)
-    layers: dict[str, Any] = {}
-    strangers = []
-    for name, module in named_modules(root):
-        if hasattr(type(module), "is_thinned"):
-            layers[name] = module
-        elif isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
-            strangers.append(name)
     binding = Binding(seed, batch, layers)
     for place, (name, module) in enumerate(layers.items()):
         module.join(binding, name, place)
@@ -285,6 +287,21 @@ def attach(model: nn.Module, seed: SupportsIndex, batch: Batch | None = None) ->
     ]
     root._thinned = binding  # type: ignore[assignment]
     return strangers
+
+
+def site_layers(root: nn.Module) -> dict[str, Any]:
+    """The layers of ours in a model, by the names of their sites.
+
+    Raises:
+        BindError: two of them would draw alike.
+    """
+    found: list[tuple[str, Any]] = [
+        (cast(Any, module).site or name, module)
+        for name, module in named_modules(root)
+        if hasattr(type(module), "is_thinned")
+    ]
+    check_names(name for name, _ in found)
+    return dict(found)
 
 
 def unbind(model: nn.Module) -> None:

@@ -18,18 +18,20 @@ class _Layer(nn.modules.dropout._DropoutNd):
 
     is_thinned = True
     _binding: Binding | None = None
+    site: str | None = None
     _name = ""
     _place: Tensor
 
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, site: str | None = None) -> None:
         super().__init__(p, inplace)
         threshold(self.p)
+        self.site = site
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop in training, return `input` itself in evaluation and at p = 0."""
         if not self.training or self.p == 0:
             return input
-        share = self._share(input)
+        share = self.shared(input)
         if self._binding is None:
             return self._free(input, share)
         if is_traced(input, self.p):
@@ -39,7 +41,16 @@ class _Layer(nn.modules.dropout._DropoutNd):
         address = (binding.seed, draw.site, draw.step, 0)
         return drop(input, self.p, address, share, binding.window(input), inplace=self.inplace)
 
-    def _share(self, x: Tensor) -> tuple[int, ...]:
+    def extra_repr(self) -> str:
+        """PyTorch's, and the site where one was given."""
+        return super().extra_repr() + (f", site={self.site!r}" if self.site is not None else "")
+
+    def shared(self, x: Tensor) -> tuple[int, ...]:
+        """The axes of an input that one draw is shared along.
+
+        Raises:
+            RuntimeError: PyTorch's own, for a shape that it refuses.
+        """
         return ()
 
     def _free(self, x: Tensor, share: tuple[int, ...]) -> Tensor:
@@ -89,6 +100,7 @@ class Dropout(_Layer, nn.Dropout):
     Args:
         p: probability of dropping, 0 <= p <= 1; may be set later (`layer.p = 0`).
         inplace: write over the input, under autograd's rules.
+        site: the name of its draws in a bound model; the layer's qualified name, by default.
 
     Raises:
         RateError: `p` outside [0, 1], NaN, or so near to 0 or 1 that no threshold tells it from them.
@@ -124,7 +136,7 @@ class Dropout1d(_Layer, nn.Dropout1d):
         2015, https://arxiv.org/abs/1411.4280.
     """
 
-    def _share(self, x: Tensor) -> tuple[int, ...]:
+    def shared(self, x: Tensor) -> tuple[int, ...]:
         F.dropout1d(x, self.p, training=False)  # says what PyTorch says of this shape, and does nothing
         return position_axes(x.dim(), 1)
 
@@ -144,7 +156,7 @@ class Dropout2d(_Layer, nn.Dropout2d):
         Tompson et al., 2015, https://arxiv.org/abs/1411.4280.
     """
 
-    def _share(self, x: Tensor) -> tuple[int, ...]:
+    def shared(self, x: Tensor) -> tuple[int, ...]:
         F.dropout2d(x, self.p, training=False)
         return position_axes(x.dim(), 2)
 
@@ -163,6 +175,6 @@ class Dropout3d(_Layer, nn.Dropout3d):
         Tompson et al., 2015, https://arxiv.org/abs/1411.4280.
     """
 
-    def _share(self, x: Tensor) -> tuple[int, ...]:
+    def shared(self, x: Tensor) -> tuple[int, ...]:
         F.dropout3d(x, self.p, training=False)
         return position_axes(x.dim(), 3)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from thinned.errors import DataError, MissingExtraError
+from thinned.extras import need
 from thinned.lab.data import default_name, load
-from thinned.lab.data.extra import lab_module
 from thinned.lab.data.split import every_fifth
 
 
@@ -20,7 +20,7 @@ class TestDigits:
     def test_nothing_is_lost_and_nothing_twice(self) -> None:
         """Training and test parts together are scikit-learn's 1,797 images, pixels over 16."""
         data = load("digits")
-        bunch = lab_module("sklearn.datasets").load_digits()
+        bunch = need("sklearn.datasets", "lab").load_digits()
         both = np.concatenate([data.train_x, data.test_x])
 
         assert sorted(map(bytes, bunch.images.astype(np.uint8))) == sorted(
@@ -30,7 +30,7 @@ class TestDigits:
     def test_the_split_is_the_documented_one(self) -> None:
         """Within each class, in order, images 4, 9, 14 ... are for testing."""
         data = load("digits")
-        bunch = lab_module("sklearn.datasets").load_digits()
+        bunch = need("sklearn.datasets", "lab").load_digits()
         for label in range(10):
             images = bunch.images[bunch.target == label] / 16
 
@@ -103,7 +103,7 @@ class TestLoad:
     def test_an_absent_package_names_the_extra(self) -> None:
         """What to install is in the error."""
         with pytest.raises(MissingExtraError, match=r"pip install 'thinned\[lab\]'"):
-            lab_module("no_such_package")
+            need("no_such_package", "lab")
 
     def test_importing_the_room_imports_no_heavy_package(self) -> None:
         """scikit-learn, pooch and Pillow wait until they are needed."""

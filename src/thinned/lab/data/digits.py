@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from thinned.extras import need
 from thinned.lab.data.checks import Part, checked
 from thinned.lab.data.dataset import Data
-from thinned.lab.data.extra import lab_module
 from thinned.lab.data.split import every_fifth
 
 NAME = "digits"
@@ -30,7 +30,7 @@ def digits() -> Data:
         Alpaydin, Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998,
         https://doi.org/10.24432/C50P49; scikit-learn embeds its test part.
     """
-    bunch = lab_module("sklearn.datasets").load_digits()
+    bunch = need("sklearn.datasets", "lab").load_digits()
     images = (bunch.images / 16).astype(np.float32)
     labels = bunch.target
     test = every_fifth(labels, NAME)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from thinned.errors import DataError
-from thinned.lab.data.extra import lab_module
+from thinned.extras import need
 
 TIMEOUT_S = 30
 
@@ -25,7 +25,7 @@ def download(url: str, target: Path, md5: str, check: Callable[[bytes], None], o
     Raises:
         DataError: no answer, a broken answer, or no room; and whatever `check` raises.
     """
-    pooch = lab_module("pooch")
+    pooch = need("pooch", "lab")
     over_http = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT_S)
 
     def checked(url: str, output_file: str, _: object) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from thinned.errors import DataError
+from thinned.extras import need
 from thinned.lab.data.checks import Part, checked
 from thinned.lab.data.dataset import Data
-from thinned.lab.data.extra import lab_module
 from thinned.lab.data.split import every_fifth
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
@@ -92,7 +92,7 @@ def _pixels(files: list[Path]) -> npt.NDArray[np.uint8]:
 
 
 def _pixels_of(file: Path) -> npt.NDArray[np.uint8]:
-    image: Any = lab_module("PIL.Image")
+    image: Any = need("PIL.Image", "lab")
     try:
         with image.open(file) as opened:
             mode = _MODES.get(opened.mode)

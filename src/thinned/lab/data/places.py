@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from thinned.errors import DataError
-from thinned.lab.data.extra import lab_module
+from thinned.extras import need
 
 VARIABLE = "THINNED_DATA"
 """The environment variable that names the data directory where no argument does."""
@@ -32,7 +32,7 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
 
 def cache_folder(collection: str) -> Path:
     """The folder of the user's cache that holds a collection; it need not exist yet."""
-    return Path(lab_module("pooch").os_cache("thinned")) / collection
+    return Path(need("pooch", "lab").os_cache("thinned")) / collection
 
 
 def candidates(file_name: str, collection: str, folder: Path | None) -> Iterator[Path]:

@@ -1,0 +1,60 @@
+"""The table of a model's sites."""
+
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from thinned.mask.address import site_id
+from thinned.mask.sharing import layout
+from thinned.methods.site import Site, Sites, use_name
+from thinned.torch._bind import site_layers, unwrapped
+
+
+def sites(model: nn.Module, *inputs: Any) -> Sites:
+    """Name, site id, rate and mask shape of every layer of ours in a model, bound or to be bound.
+
+    Args:
+        model: any module; wrappers are seen through.
+        *inputs: of one call; with them the model is run once in evaluation, which takes no step, and the
+            masks' shapes and repeated uses are known.
+
+    Raises:
+        BindError: two layers would draw alike.
+
+    Example:
+        >>> import torch, thinned.torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), thinned.torch.Dropout(0.5))
+        >>> print(thinned.torch.sites(model))
+        name        site  rate  mask shape
+        1     1941079659   0.5  ?
+    """
+    root = unwrapped(model)
+    layers = site_layers(root)
+    if not inputs:
+        return Sites(Site(name, site_id(name), float(layer.p)) for name, layer in layers.items())
+    names = {id(layer): name for name, layer in layers.items()}
+    uses: Counter[str] = Counter()
+    found = []
+
+    def note(layer: Any, given: tuple[Tensor, ...]) -> None:
+        (x,) = given
+        name = names[id(layer)]
+        used = use_name(name, uses[name])
+        uses[name] += 1
+        mask_shape = layout(tuple(x.shape), layer.shared(x)).mask_shape
+        found.append(Site(used, site_id(used), float(layer.p), mask_shape))
+
+    modes = {module: module.training for module in root.modules()}
+    handles = [layer.register_forward_pre_hook(note) for layer in layers.values()]
+    try:
+        root.eval()
+        with torch.no_grad():
+            root(*inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, training in modes.items():
+            module.training = training
+    return Sites(found)
