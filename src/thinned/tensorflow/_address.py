@@ -1,0 +1,98 @@
+"""Addresses as tensors: what the native Philox takes as key and counter."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, SupportsIndex, TypeAlias
+
+import tensorflow as tf
+
+from thinned.errors import AddressError, RateError
+from thinned.mask.address import Address
+from thinned.mask.rate import LEVELS, threshold
+
+Tensor: TypeAlias = Any
+"""A `tf.Tensor`; TensorFlow is not annotated."""
+
+Coordinate: TypeAlias = SupportsIndex | str | Tensor
+
+_FIELDS = ("seed", "site", "step", "draw")
+_WIDTHS = {"site": 32, "step": 32, "draw": 16}
+
+
+class Counter(NamedTuple):
+    """The generator's input for block 0 of a draw.
+
+    Args:
+        key: int64, axes (1,): the seed.
+        low: int64 scalar: words 0 and 1 of the counter, `draw * 2^48`; block `b` adds `b`.
+        high: int64 scalar: words 2 and 3, `site + step * 2^32`.
+    """
+
+    key: Tensor
+    low: Tensor
+    high: Tensor
+
+
+def counter(address: Sequence[Coordinate]) -> Counter:
+    """The counter of (seed, site, step, draw).
+
+    Raises:
+        AddressError: a coordinate outside its width, or a tensor that is not one integer.
+    """
+    # The plain ones are checked together, with zeros for those that a tensor holds.
+    plain = Address(*(0 if tf.is_tensor(value) else value for value in address))  # type: ignore[arg-type]
+    seed, site, step, draw = (
+        _integer(name, value) if tf.is_tensor(value) else getattr(plain, name)
+        for name, value in zip(_FIELDS, address, strict=True)
+    )
+    return Counter(tf.reshape(_signed(seed), [1]), _signed(_shifted(draw, 48)), _joined(site, step))
+
+
+def level(rate: Any) -> int | Tensor:
+    """The threshold of a rate; that of a tensor is clamped, NaN as 1, and rounded half to even.
+
+    Raises:
+        RateError: a constant rate that no threshold stands for, or a tensor that is not one number.
+    """
+    if not tf.is_tensor(rate):
+        return threshold(rate)
+    rate = tf.convert_to_tensor(rate)
+    if rate.dtype.is_complex or not (rate.dtype.is_floating or rate.dtype.is_integer) or rate.shape.rank:
+        raise RateError(
+            f"expected a rate as one number or a tensor of one; got a {rate.dtype.name} tensor of shape "
+            f"{rate.shape}."
+        )
+    # Widening is exact, and so is the multiplication: float32 rates quantise as they would in float32.
+    value = tf.cast(tf.stop_gradient(rate), tf.float64)
+    value = tf.where(tf.math.is_nan(value), tf.ones_like(value), tf.clip_by_value(value, 0, 1))
+    return tf.cast(tf.round(value * LEVELS), tf.int32)
+
+
+def _integer(name: str, value: Tensor) -> Tensor:
+    """A traced coordinate as int64, modulo its width."""
+    value = tf.convert_to_tensor(value)
+    if not value.dtype.is_integer or value.shape.rank:
+        raise AddressError(
+            f"expected {name} as an integer or a tensor of one integer; got a {value.dtype.name} tensor of "
+            f"shape {value.shape}. To draw for many, use tf.vectorized_map."
+        )
+    value = tf.bitcast(value, tf.int64) if value.dtype == tf.uint64 else tf.cast(value, tf.int64)
+    return value if name == "seed" else tf.bitwise.bitwise_and(value, (1 << _WIDTHS[name]) - 1)
+
+
+def _joined(site: int | Tensor, step: int | Tensor) -> Tensor:
+    """Counter words 2 and 3."""
+    high = _shifted(step, 32)
+    if isinstance(site, int) and isinstance(high, int):
+        return _signed(site | high)
+    return tf.bitwise.bitwise_or(_signed(site), _signed(high))
+
+
+def _shifted(value: int | Tensor, by: int) -> int | Tensor:
+    return value << by if isinstance(value, int) else tf.bitwise.left_shift(value, tf.constant(by, tf.int64))
+
+
+def _signed(value: int | Tensor) -> Tensor:
+    """64 bits as an int64 tensor."""
+    if not isinstance(value, int):
+        return value
+    return tf.constant(value - (1 << 64) if value >= 1 << 63 else value, tf.int64)

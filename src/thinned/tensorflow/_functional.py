@@ -1,0 +1,107 @@
+"""Dropout of tensors at an address."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from thinned.errors import DtypeError
+from thinned.mask.rate import LEVELS, scale
+from thinned.mask.sharing import Share, Window
+from thinned.tensorflow._address import Coordinate, Counter, Tensor, counter, level
+from thinned.tensorflow._draws import half_words
+from thinned.tensorflow._place import Place, place
+
+_DTYPES = (tf.float32, tf.float64, tf.bfloat16, tf.float16)
+
+
+def dropout(
+    x: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """Zero each element with probability `rate`, and scale the others so that the expectation stays.
+
+        y = k x / (1 - T / 65536),   k = mask.keep(x.shape, rate, seed=..., ...)
+
+    In a `tf.function` a seed, site, step, draw, rate or window that is a tensor may move without a new trace.
+    Nothing is saved for the gradient but the address. A dropped NaN or infinity becomes 0.
+
+    Args:
+        x: tensor of float32, float64, bfloat16 or float16, any shape; in a graph, sizes may be unknown.
+        rate: probability of dropping, 0 <= rate <= 1; or a tensor of one number, which quantises.
+        seed: the run: an integer in [-2^63, 2^64), or an integer tensor.
+        site: the place in the network: a name, an integer in [0, 2^32), or an integer tensor.
+        step: the training step, in [0, 2^32), or an integer tensor or variable.
+        draw: which of several draws, in [0, 2^16), or an integer tensor.
+        share: axes along which one draw is shared.
+        window: `(global_shape, index)` where `x` is part of a larger tensor; `index` holds, for each axis, a
+            start or an array or tensor of global indices, or a tensor of one start.
+
+    Returns:
+        Tensor like `x`: same shape and dtype.
+
+    Raises:
+        RateError, AddressError, ShareError, WindowError, DtypeError: see `thinned.errors`.
+
+    Example:
+        >>> import tensorflow as tf, thinned.tensorflow
+        >>> thinned.tensorflow.dropout(tf.ones(8), 0.5, seed=0, site="fc1").numpy()
+        array([0., 0., 2., 0., 0., 2., 2., 2.], dtype=float32)
+
+    References:
+        Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15,
+        2014, https://jmlr.org/papers/v15/srivastava14a.html. We differ: rescaling at training time.
+    """
+    x = _dense(x)
+    return _thin(x, level(rate), counter((seed, site, step, draw)), place(x, share, window))
+
+
+def _dense(x: Any) -> Tensor:
+    """`x` as a tensor of a dtype that can be scaled."""
+    if isinstance(x, (tf.RaggedTensor, tf.SparseTensor, tf.IndexedSlices)):
+        raise DtypeError(
+            f"expected a dense tensor; got a {type(x).__name__}, whose elements have no index in a mask. Drop "
+            "from its values, or from x.to_tensor() or tf.sparse.to_dense(x)."
+        )
+    x = tf.convert_to_tensor(x)
+    if x.dtype not in _DTYPES:
+        raise DtypeError(
+            f"expected a tensor of float32, float64, bfloat16 or float16; got {x.dtype.name} of shape {x.shape}; "
+            "convert it with tf.cast(x, tf.float32)."
+        )
+    return x
+
+
+def _thin(x: Tensor, threshold: int | Tensor, at: Counter, where: Place) -> Tensor:
+    """The mask at an address, applied; its gradient is itself, and draws again."""
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def thin(x: Tensor) -> Any:
+        return _select(x, threshold, at, where), lambda gradient: _thin(gradient, threshold, at, where)
+
+    return thin(x)
+
+
+def _select(x: Tensor, threshold: int | Tensor, at: Counter, where: Place) -> Tensor:
+    if isinstance(threshold, int):
+        if threshold == 0:
+            return tf.identity(x)
+        if threshold == LEVELS:
+            return tf.zeros_like(x)
+        kept = half_words(at, where) >= tf.constant(threshold, tf.uint16)
+        factor = tf.constant(scale(threshold), tf.float64)
+    else:
+        # The threshold that drops all is one more than a half-word can hold.
+        kept = half_words(at, where) >= tf.cast(tf.minimum(threshold, LEVELS - 1), tf.uint16)
+        kept &= threshold < LEVELS
+        left = tf.cast(LEVELS - threshold, tf.float64)
+        factor = tf.math.divide_no_nan(tf.constant(LEVELS, tf.float64), left)
+    exact = tf.float64 if x.dtype == tf.float64 else tf.float32
+    scaled = tf.cast(tf.cast(x, exact) * tf.cast(factor, exact), x.dtype)
+    return tf.where(kept, scaled, tf.zeros([], x.dtype))
