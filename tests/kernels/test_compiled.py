@@ -72,15 +72,17 @@ class TestCache:
 
         assert python(code + DROP_ONCE.replace("\n    ", "\n"), **nowhere) == ("True\n", NOTICE)
 
-    def test_is_done_without_where_it_is_damaged(self, first, tmp_path):
-        """Files cut short by a full disk cost time, not correctness."""
+    @pytest.mark.parametrize("kind", ["nbi", "nbc"])
+    def test_is_mended_where_it_is_damaged(self, first, tmp_path, kind):
+        """An index or a kernel cut short by a full disk costs one process time; the next finds a good one."""
         damaged = shutil.copytree(first[0], tmp_path / "damaged")
-        files = [*damaged.rglob("*.nbi"), *damaged.rglob("*.nbc")]
+        files = list(damaged.rglob(f"*.{kind}"))
         for file in files:
             file.write_bytes(file.read_bytes()[:50])
 
         assert files
         assert python(DROP_ONCE, NUMBA_CACHE_DIR=damaged) == ("True\n", NOTICE)
+        assert python(DROP_ONCE, NUMBA_CACHE_DIR=damaged) == ("True\n", "")
 
     def test_nothing_is_compiled_at_import(self):
         """Importing the kernels is cheap; a kernel is made when it is first called."""

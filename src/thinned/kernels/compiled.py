@@ -11,6 +11,7 @@ from typing import Any
 
 import llvmlite.binding
 import numba
+from numba.core.caching import FunctionCache
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.event import Listener, install_listener
 
@@ -45,7 +46,7 @@ def kernel(name: str, dtype: str) -> Kernel:
     """The compiled kernel `name` for float32, float64, bfloat16 or float16, from disk where it is there.
 
     The cache lies beside the source, or in the user's cache folder where that is read-only; where neither
-    can be written, the kernel is compiled anew in each process, and that is no error.
+    can be written, the kernel is compiled anew in each process, and that is no error. A damaged entry is replaced.
     """
     with _lock:
         return _kernel(name, dtype)
@@ -58,9 +59,20 @@ def _kernel(name: str, dtype: str) -> Kernel:
         try:
             return _compiled(function, on_disk=True)
         except Exception:
-            # No folder to keep it in, a full disk, a damaged file: that costs time, not correctness. A kernel's
-            # own error comes up again.
-            return _compiled(function, on_disk=False)
+            # No folder to keep it in, a full disk, a damaged file: that costs time, not correctness.
+            return _compiled_anew(function)
+
+
+def _compiled_anew(function: Any) -> Kernel:
+    """Forget what the disk has, and put a good one in its place; where that cannot be, keep none.
+
+    Numba reads a damaged index before it writes the next one, so left to itself it would never mend it.
+    """
+    try:
+        FunctionCache(function).flush()
+        return _compiled(function, on_disk=True)
+    except Exception:  # a kernel's own error comes up again
+        return _compiled(function, on_disk=False)
 
 
 def _compiled(function: Any, *, on_disk: bool) -> Kernel:

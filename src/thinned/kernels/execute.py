@@ -47,7 +47,7 @@ Values = Memory | npt.NDArray[Any]
 
 def crew(kernel: Kernel, block: Block, threads: int) -> None:
     """The team of our own threads."""
-    run(lambda low, high: kernel.call(block), threads, threads=threads, grain=1)
+    run(lambda: kernel.call(block), threads)
 
 
 def thin(

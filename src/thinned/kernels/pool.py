@@ -1,4 +1,4 @@
-"""A few threads that run pieces of one kernel call; safe from any caller, and made again after a fork.
+"""A few threads that run one kernel call together; safe from any caller, and made again after a fork.
 
 Numba's own `parallel=True` is not used: its default threading layer aborts the process when two Python
 threads call at once, and its OpenMP layer dies in forked children. These kernels release the GIL, so plain
@@ -7,46 +7,49 @@ threads do.
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from queue import SimpleQueue
-
-Piece = tuple[int, int]
 
 
 class _Job:
-    """One kernel call, cut into pieces that the caller and the helpers take from a shared pile."""
+    """One kernel call, which helpers may join until the caller has found nothing left to do."""
 
-    def __init__(self, work: Callable[[int, int], object], pieces: Sequence[Piece]) -> None:
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.error: BaseException | None = None
         self._work = work
-        self._pile = list(pieces)
-        self._left = len(self._pile)
+        self._inside = 0
+        self._closed = False
         self._lock = threading.Lock()
-        self._finished = threading.Lock()
-        self._finished.acquire()
-        self._error: BaseException | None = None
+        self._empty = threading.Lock()
+        self._empty.acquire()
 
     def help(self) -> None:
-        """Take pieces until none is left. A helper that comes late finds nothing and goes."""
-        while True:
-            try:
-                low, high = self._pile.pop()
-            except IndexError:
+        """Work too, unless it is too late for that."""
+        with self._lock:
+            if self._closed:
                 return
-            try:
-                self._work(low, high)
-            except BaseException as error:
-                self._error = error
-            with self._lock:
-                self._left -= 1
-                last = self._left == 0
-            if last:
-                self._finished.release()
+            self._inside += 1
+        try:
+            self._work()
+        except BaseException as error:
+            self.error = error
+        with self._lock:
+            self._inside -= 1
+            last = self._closed and not self._inside
+        if last:
+            self._empty.release()
 
-    def wait(self) -> None:
-        """Return when every piece is done; raise what any of them raised."""
-        self._finished.acquire()
-        if self._error is not None:
-            raise self._error
+    def close(self) -> None:
+        """Let nobody in any more, and return when everybody is out."""
+        try:
+            with self._lock:
+                self._closed = True
+            while self._inside:
+                self._empty.acquire()
+        except BaseException:
+            # Ctrl-C, while helpers still write to the caller's memory: it may not have it back before they end.
+            self.close()
+            raise
 
 
 class _Crew:
@@ -57,14 +60,19 @@ class _Crew:
         self._size = 0
         self._lock = threading.Lock()
 
-    def call(self, job: _Job, helpers: int) -> None:
+    def call(self, work: Callable[[], object], helpers: int) -> None:
         if self._size < helpers:
             self._grow(helpers)
-        for _ in range(min(helpers, self._size)):
-            self._jobs.put(job)
-        # The caller works too, and takes every piece that no helper has begun: a busy crew delays nobody.
-        job.help()
-        job.wait()
+        job = _Job(work)
+        try:
+            for _ in range(min(helpers, self._size)):
+                self._jobs.put(job)
+            # The caller works too, and does all that no helper has begun: a busy crew delays nobody.
+            work()
+        finally:
+            job.close()
+        if job.error is not None:
+            raise job.error
 
     def _grow(self, size: int) -> None:
         with self._lock:
@@ -100,20 +108,17 @@ def default_threads() -> int:
     return os.cpu_count() or 1
 
 
-def run(work: Callable[[int, int], object], size: int, *, threads: int, grain: int) -> None:
-    """Call `work(low, high)` on pieces that cover [0, size), on at most `threads` threads.
+def run(work: Callable[[], object], threads: int) -> None:
+    """Call `work()` on the caller's own thread, and at once on as many others as are free and it may have.
+
+    When it returns, or raises, no thread is in `work` and none will be. What any of them raised is raised.
 
     Args:
-        work: releases the GIL, and touches only what its piece owns.
-        size: how many positions there are.
-        threads: the caller's own thread counts as one.
-        grain: the fewest positions worth a piece of their own.
+        work: releases the GIL, shares out what is to be done by a counter of its own, and returns when
+            nothing is left.
+        threads: the most that may be in `work`, the caller's own among them.
     """
-    threads = min(threads, size // grain)
     if threads <= 1:
-        if size:
-            work(0, size)
-        return
-    # Four pieces a thread even out a processor that something else is using.
-    piece = max(grain, -(-size // (4 * threads)))
-    _crew.call(_Job(work, [(low, min(low + piece, size)) for low in range(0, size, piece)]), threads - 1)
+        work()
+    else:
+        _crew.call(work, threads - 1)
