@@ -166,7 +166,7 @@ class TestInterrupt:
     def test_it_is_raised_when_the_helpers_are_done(self):
         """Even several of them: nobody gets his memory back while a helper still writes to it."""
         code = """
-            import _thread, threading, time
+            import signal, threading, time
             from thinned.kernels.pool import run
             caller, meeting, done = threading.get_ident(), threading.Barrier(2, timeout=30), []
 
@@ -175,7 +175,7 @@ class TestInterrupt:
                 if threading.get_ident() != caller:
                     for _ in range(5):
                         time.sleep(0.1)  # the caller is out of `work` by now, and waits
-                        _thread.interrupt_main()
+                        signal.pthread_kill(caller, signal.SIGINT)
                     time.sleep(0.1)
                     done.append(1)
 
