@@ -1,0 +1,97 @@
+"""`thin`: the law as one JAX primitive, linear in its array.
+
+    thin x ticket *data; place, lanes -> y
+
+`ticket` and `data` are uint32 arrays (`_ticket.py`, `_place.py`); with `lanes` leading axes of all operands each
+lane has its own. A primitive and no composed function, because then forward and backward are this one operation at
+one ticket, and no transformation can take it apart and keep a mask for later.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from thinned.jax import _plain
+from thinned.jax._mesh import alike
+from thinned.jax._place import Place
+
+thin_p: Any = Primitive("thinned_thin")
+
+
+def thin(x: Array, ticket: Any, data: tuple[Any, ...], place: Place) -> Array:
+    """`y = k x s` for the mask at a ticket."""
+    found: Array = _bind(x, ticket, *data, place=place, lanes=0)
+    return found
+
+
+def _bind(*operands: Any, place: Place, lanes: int) -> Any:
+    return thin_p.bind(*alike(*operands), place=place, lanes=lanes)
+
+
+@partial(jax.jit, static_argnames=("place", "lanes"))
+def _compiled(*operands: Array, place: Place, lanes: int) -> Any:
+    return thin_p.bind(*operands, place=place, lanes=lanes)
+
+
+@thin_p.def_impl  # type: ignore[untyped-decorator]
+def _run(*operands: Array, place: Place, lanes: int) -> Any:
+    with jax.disable_jit(False):  # else, where the user disabled it, this would come back here
+        return _compiled(*operands, place=place, lanes=lanes)
+
+
+@thin_p.def_abstract_eval  # type: ignore[untyped-decorator]
+def _abstract(x: Any, *_: Any, place: Place, lanes: int) -> Any:
+    return x.update(weak_type=False)
+
+
+def _jvp(primals: Any, tangents: Any, **known: Any) -> tuple[Any, Any]:
+    x, *address = primals
+    y = _bind(x, *address, **known)
+    if type(tangents[0]) is ad.Zero:
+        return y, ad.Zero(jax.typeof(y).to_tangent_aval())
+    return y, _bind(tangents[0], *address, **known)
+
+
+def _transpose(gradient: Any, x: Any, *address: Any, **known: Any) -> list[Any]:
+    if type(gradient) is ad.Zero:
+        return [ad.Zero(x.aval)] + [None] * len(address)
+    return [_bind(gradient, *address, **known)] + [None] * len(address)
+
+
+def _batch(operands: Any, dims: Any, *, place: Place, lanes: int) -> tuple[Any, int]:
+    """What `vmap` means: a batched address draws for each lane, an unbatched one is one mask for all."""
+    x, *address = operands
+    x_dim, *address_dims = dims
+    if all(dim is None for dim in address_dims):
+        behind = place.behind(x.shape[x_dim])
+        return _bind(jnp.moveaxis(x, x_dim, lanes), *address, place=behind, lanes=lanes), lanes
+    size = next(o.shape[dim] for o, dim in zip(operands, dims, strict=True) if dim is not None)
+    fronted = [
+        jnp.broadcast_to(o, (size, *o.shape)) if dim is None else jnp.moveaxis(o, dim, 0)
+        for o, dim in zip(operands, dims, strict=True)
+    ]
+    return _bind(*fronted, place=place, lanes=lanes + 1), 0
+
+
+ad.primitive_jvps[thin_p] = _jvp
+ad.primitive_transposes[thin_p] = _transpose
+batching.primitive_batchers[thin_p] = _batch
+
+
+def _lower(context: Any, *operands: Any, **known: Any) -> Any:
+    run = partial(_plain.thin, whole=_on_one_device(context))
+    return mlir.lower_fun(run, multiple_results=False)(context, *operands, **known)
+
+
+def _on_one_device(context: Any) -> bool:
+    """Whether the program is for one device, known and not exported, so that nothing will cut it."""
+    devices = getattr(context.module_context.axis_context, "num_devices", None)
+    return devices == 1 and not context.module_context.lowering_parameters.for_export
+
+
+mlir.register_lowering(thin_p, _lower)
