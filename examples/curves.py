@@ -80,7 +80,8 @@ def png(panels: Sequence[Curves]) -> bytes:
 
 def picture(panels: Sequence[Curves]) -> Figure:
     """One panel for each training, side by side on one scale."""
-    figure = Figure(figsize=(4.2 * len(panels), 3.6), layout="constrained")
+    # A single panel is narrower than the legend below it.
+    figure = Figure(figsize=(max(4.2 * len(panels), 5.2), 3.6), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for panel, curves in zip(axes, panels, strict=True):
         marker = "." if curves.epochs <= 20 else ""
@@ -88,7 +89,7 @@ def picture(panels: Sequence[Curves]) -> Figure:
             epochs = range(1, len(values) + 1)
             panel.plot(epochs, values, STYLES[name], color=COLOURS[name], label=name, marker=marker)
         panel.set(title=curves.title, xlabel="epoch", xlim=(0.7, curves.epochs + 0.3))
-        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         panel.grid(alpha=0.3)
     axes[0].set_ylim(bottom=0)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)

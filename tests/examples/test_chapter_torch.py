@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from curves import Curves, bars, in_notebook, picture
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from thinned.lab.data import Data, load
 from thinned.mask import keep
@@ -223,6 +224,21 @@ class TestCurves:
         lines = picture([curves, curves]).axes[1].lines
 
         assert [[2.0], [0.25], [0.5]] == [list(line.get_ydata()) for line in lines]
+
+    @pytest.mark.parametrize("panels", [1, 2, 4])
+    @pytest.mark.parametrize("epochs", [1, 2, 100])
+    def test_nothing_is_cut_off(self, panels: int, epochs: int) -> None:
+        """The legend lies within the picture, and epochs are counted in whole numbers."""
+        curves = Curves("from scratch, the law's draws", epochs)
+        for epoch in range(epochs):
+            curves.add(2.0 / (epoch + 1), 0.25, 0.5)
+        figure = picture([curves] * panels)
+        FigureCanvasAgg(figure).draw()
+        (legend,) = figure.legends
+        corners = figure.transFigure.inverted().transform(legend.get_window_extent())
+
+        assert 0 <= corners.min() and corners.max() <= 1  # noqa: PT018 - one fact
+        assert all(tick == int(tick) for tick in figure.axes[0].get_xticks())
 
 
 class TestNotebook:
