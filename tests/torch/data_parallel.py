@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 import thinned.torch as tt
+from thinned.errors import BindError
 
 ROWS, WIDTH, STEPS = 8, 16, 3
 
@@ -42,6 +43,29 @@ def train(model, start, rows):
     return torch.stack(outputs), [p.detach() for p in model.parameters()]
 
 
+def refused(model, start, rows):
+    """What a rank says of a call with so many rows, or nothing."""
+    try:
+        model(torch.ones(ROWS, WIDTH)[start : start + rows])
+    except BindError as error:
+        return str(error)
+    return ""
+
+
+def unequal(rank, world):
+    """One rank holds a row more than the others: called in training, in evaluation, placed, and compiled."""
+    rows, total = 1 + (rank == 0), world + 1
+    start = rank and rank + 1
+    model = tt.bind(torch.nn.Sequential(tt.Dropout(0.5)), 7)
+    said = [refused(model, start, rows), refused(model.eval(), start, rows)]
+    placed = tt.bind(torch.nn.Sequential(tt.Dropout(0.5)), 7, batch=(0, total, start))
+    said.append(refused(placed, start, rows))
+    if world == 2:  # importing the compiler takes seconds a process
+        compiled = torch.compile(tt.bind(torch.nn.Sequential(tt.Dropout(0.5)), 7), backend="aot_eager")
+        said.append(refused(compiled, start, rows))
+    return said
+
+
 def main(folder, rank, world):
     """Join, train, write."""
     torch.set_num_threads(1)
@@ -52,9 +76,15 @@ def main(folder, rank, world):
     parallel = DistributedDataParallel(model)
     outputs, parameters = train(parallel, rank * rows, rows)
     state = parallel.state_dict()
+    said = unequal(rank, world)
     dist.barrier()
     torch.save(
-        {"outputs": outputs, "parameters": parameters, "address": state["module.thinned.address"]},
+        {
+            "said": said,
+            "outputs": outputs,
+            "parameters": parameters,
+            "address": state["module.thinned.address"],
+        },
         Path(folder) / f"{world}-{rank}.pt",
     )
     dist.destroy_process_group()

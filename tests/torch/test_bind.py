@@ -100,6 +100,33 @@ class TestSteps:
         assert 2 == step_of(model)
         assert torch.equal(expected(x), model(x))
 
+    def test_sampling_in_evaluation(self):
+        """Monte-Carlo dropout, and a backbone in evaluation: a call in which a layer draws takes a step."""
+        model = tt.bind(nn.Sequential(nn.BatchNorm1d(64), tt.Dropout(0.5)), 5).eval()
+        model[1].train()
+        x = torch.ones(2, 64)
+        first, second = (model(x) != 0 for _ in range(2))
+
+        assert same(dropped(x, 0.5, seed=5, site="1", step=0) != 0, first)
+        assert same(dropped(x, 0.5, seed=5, site="1", step=1) != 0, second)
+        assert 2 == step_of(model)
+
+    def test_interrupted_calls_leave_nothing(self):
+        """Ctrl-C skips PyTorch's hooks; the next call still knows what is outside of it."""
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        model, x = tt.bind(nn.Sequential(tt.Dropout(0.5), nn.Identity()), 5), torch.ones(64)
+        handle = model[1].register_forward_hook(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            model(x)
+        handle.remove()
+
+        assert same(dropped(x, 0.5, seed=5, site="0", step=1), model(x))
+        with pytest.raises(BindError, match="outside one"):
+            model[0](x)
+
     def test_calls_before_backward(self):
         """Each has its own masks, and its gradient knows them."""
         model = tt.bind(nn.Sequential(tt.Dropout(0.5)), 0)
@@ -175,6 +202,30 @@ class TestBinding:
         assert [] == list(model.state_dict())
         tt.unbind(model)
 
+    def test_unbinding_gives_layers_back(self):
+        """A part that was bound after its whole, and is unbound again, draws for the whole."""
+        part = nn.Sequential(tt.Dropout(0.5))
+        whole, x = tt.bind(nn.Sequential(part), 1), torch.ones(64)
+        tt.bind(part, 2)
+        alone = part(x)
+        tt.unbind(part)
+
+        assert same(dropped(x, 0.5, seed=2, site="0"), alone)
+        assert same(dropped(x, 0.5, seed=1, site="0.0"), whole(x))
+        tt.unbind(whole)
+        torch.manual_seed(0)
+        free = part(x)
+        torch.manual_seed(0)
+        assert same(free, part(x))
+
+    @pytest.mark.parametrize(
+        "layer", [nn.LSTM(4, 4, num_layers=2, dropout=0.5), nn.MultiheadAttention(4, 2, dropout=0.5)]
+    )
+    def test_other_draws_of_pytorch(self, layer):
+        """A fused recurrent layer and attention draw too; binding warns of them."""
+        with pytest.warns(UserWarning, match="'0': PyTorch's own dropout"):
+            tt.bind(nn.Sequential(layer), 0)
+
     def test_strangers(self):
         """PyTorch's own layers are warned of, unless they never drop."""
         with pytest.warns(UserWarning, match=r"'0': PyTorch's own dropout, .* thinned.torch.convert"):
@@ -234,6 +285,21 @@ class TestBatch:
 
 class TestThreads:
     """Models in threads of their own."""
+
+    def test_one_model_in_many_threads(self):
+        """Each call has a step of its own, whoever makes it."""
+        model, x, found = tt.bind(nn.Sequential(tt.Dropout(0.5)), 0), torch.ones(256), []
+
+        def work():
+            found.extend(model(x) for _ in range(50))
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert 200 == step_of(model) == len({tuple(y.tolist()) for y in found})
 
     @pytest.mark.parametrize("mode", ["plain", "frames", "reentrant"])
     def test_train_at_once(self, mode):

@@ -234,15 +234,15 @@ class TestBoundModels:
         assert 0 == model.state_dict()["thinned.address"][1]
 
     def test_sampling_in_evaluation(self):
-        """Layers in training under a root in evaluation draw at its step, and leave it."""
+        """Layers in training under a root in evaluation draw anew at each call, compiled or not."""
         model, x = nn.Sequential(tt.Dropout(0.5)), torch.ones(64)
         tt.bind(model, SEED)(x)
         model.eval()[0].train()
         run, _ = counted(model)
 
         assert same(dropped(x, 0.5, seed=SEED, site="0", step=1), run(x))
-        assert same(dropped(x, 0.5, seed=SEED, site="0", step=1), model(x))
-        assert 1 == model.state_dict()["thinned.address"][1]
+        assert same(dropped(x, 0.5, seed=SEED, site="0", step=2), model(x))
+        assert 3 == model.state_dict()["thinned.address"][1]
 
     def test_binding_again(self):
         """A compiled model follows its new binding."""

@@ -72,3 +72,17 @@ class TestDDP:
     def test_steps(self, jobs, world):
         """Each rank has counted its steps; DDP's broadcast of buffers has not touched them."""
         assert [[7, STEPS]] * world == [rank["address"].tolist() for rank in jobs[world]]
+
+    @pytest.mark.parametrize("world", WORLDS)
+    def test_unequal_shards(self, jobs, world):
+        """Samples would share masks; so a rank says it, except in evaluation and where `batch` places the rows."""
+        said = [rank["said"] for rank in jobs[world]]
+
+        for place in (0, 3)[: len(said[0]) - 2]:  # eager, and compiled
+            refusals = [rank[place] for rank in said if rank[place]]
+            # The first rank to come is believed: one rank differs from it, or all others do.
+            assert len(refusals) in ({0} if world == 1 else {1, world - 1})
+            assert all(
+                "contiguous equal shards" in words and "another rank has" in words for words in refusals
+            )
+        assert [("", "")] * world == [(rank[1], rank[2]) for rank in said]

@@ -5,6 +5,7 @@ import torch
 
 import thinned.torch as tt
 from tests.torch.truth import DTYPES, WHERE, name, odd_values, same
+from thinned.errors import WindowError
 
 TICKET = torch.tensor([1, 2, 3, 4, 30_000])
 LAYOUTS = {
@@ -43,6 +44,18 @@ class TestThin:
 
         assert same(found[0][0], found[1][0])
         assert same(found[0][1], found[1][1])
+
+    def test_index_of_a_shared_axis_is_ignored(self):
+        """Also where its array has another length than the axis."""
+        x, where = torch.ones(3, 4, 5), {"share": 0, "window": ((9, 4, 5), ([1, 2], 0, [4, 3, 2, 1, 0]))}
+
+        assert same(tt.dropout(x, 0.3, seed=1, **where), tt.dropout(x, 0.3, seed=torch.tensor(1), **where))
+
+    def test_an_index_of_the_wrong_length(self):
+        """One for each position, as in the eager function's words."""
+        for seed in (1, torch.tensor(1)):
+            with pytest.raises(WindowError, match="for each of the 4 positions on axis 0"):
+                tt.dropout(torch.ones(4), 0.3, seed=seed, window=((9,), ([1, 2],)))
 
     def test_strides_of_fakes_are_the_real_ones(self):
         """Channels last, transposed, expanded."""

@@ -239,6 +239,59 @@ class TestSpan:
 
         assert {0.0, 2.0} == set(found[0].tolist())
 
+    def test_one_module_in_two_threads(self):
+        """Names are those of the thread that calls, whatever runs elsewhere."""
+        inside, proceed = threading.Event(), threading.Event()
+
+        def wait(x):
+            inside.set()
+            proceed.wait(10)
+            return x
+
+        slow, quick = Net(wait), Net(lambda x: F.dropout(x, 0.5))
+        model, x = nn.ModuleDict({"slow": slow, "quick": quick}), torch.ones(64)
+        model.forward = lambda x, name: model[name](x)
+        with tt.patched(model, seed=3):
+            thread = threading.Thread(target=model, args=(x, "slow"))
+            thread.start()
+            inside.wait(10)
+            y = model(x, "quick")
+            proceed.set()
+            thread.join()
+
+        assert same(dropped(x, 0.5, seed=3, site="quick", step=1), y)
+
+    @pytest.mark.parametrize(
+        ("name", "module", "shape"),
+        [
+            ("alpha_dropout", Net(lambda x: F.alpha_dropout(x, 0.5, training=True)), (4,)),
+            ("feature_alpha_dropout", Net(lambda x: F.feature_alpha_dropout(x, 0.5, True)), (1, 4)),
+            ("lstm", nn.LSTM(4, 4, num_layers=2, dropout=0.5), (3, 2, 4)),
+            ("gru", nn.GRU(4, 4, num_layers=2, dropout=0.5), (3, 2, 4)),
+            ("rnn_tanh", nn.RNN(4, 4, num_layers=2, dropout=0.5), (3, 2, 4)),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_what_is_missed_is_said(self, name, module, shape):
+        """Once for each place; and not where nothing is drawn."""
+        model, x = nn.Sequential(module), torch.ones(shape)
+        with (
+            tt.patched(model, seed=0),
+            pytest.warns(UserWarning, match=f"{name}.* in '0'") as told,
+        ):
+            _ = model(x), model(x)
+        assert 1 == len(told)
+        if not isinstance(module, Net):
+            with tt.patched(model.eval(), seed=0):
+                model(x)
+
+    def test_packed_sequences_are_told_too(self):
+        """Their arguments come in another order."""
+        lstm = nn.LSTM(4, 4, num_layers=2, dropout=0.5)
+        packed = nn.utils.rnn.pack_sequence([torch.ones(3, 4), torch.ones(2, 4)])
+        with tt.patched(lstm, seed=0), pytest.warns(UserWarning, match="lstm"):
+            lstm(packed)
+
     def test_errors(self):
         """A seed alone has no steps; a call outside the model has no address."""
         with pytest.raises(BindError, match="expected a model with the seed"):

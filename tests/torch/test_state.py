@@ -7,6 +7,7 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch.distributed.checkpoint.state_dict import get_model_state_dict, set_model_state_dict
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import thinned.torch as tt
@@ -95,6 +96,21 @@ class TestResume:
         state["else"] = state.pop("0.weight")
         with pytest.raises(RuntimeError, match=r"(?s)Missing key.*0.weight.*Unexpected key.*else"):
             model.load_state_dict(state)
+
+    def test_distributed_checkpoint(self):
+        """`torch.distributed.checkpoint` finds the key as a path of attributes, and sets it."""
+        model, other = (tt.bind(mlp(), seed) for seed in (1, 2))
+        model(torch.ones(2, 8))
+        set_model_state_dict(other, get_model_state_dict(model))
+
+        assert [1, 1] == other.state_dict()["thinned.address"].tolist()
+
+    def test_a_part_of_that_name(self):
+        """A model may have a part called `thinned`."""
+        model = nn.ModuleDict({"thinned": tt.Dropout(0.5)})
+        tt.bind(model, 0)
+
+        assert isinstance(model.thinned, tt.Dropout)
 
     def test_parts_and_prefixes(self):
         """A bound part of a whole is saved and loaded at its place."""

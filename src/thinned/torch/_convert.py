@@ -1,17 +1,14 @@
 """Swap a model's dropout layers for ours, in place, and say what could not be swapped."""
 
-import dis
-import inspect
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
 from torch import nn
 
 from thinned.mask.rate import threshold
 from thinned.torch._bind import attach, unwrapped
 from thinned.torch._layers import Dropout, Dropout1d, Dropout2d, Dropout3d
+from thinned.torch._strangers import why_left
 from thinned.torch._ticket import signed
 
 COUNTERPARTS: dict[type[nn.Module], type[nn.Module]] = {
@@ -20,11 +17,6 @@ COUNTERPARTS: dict[type[nn.Module], type[nn.Module]] = {
     nn.Dropout2d: Dropout2d,
     nn.Dropout3d: Dropout3d,
 }
-
-_FUNCTIONS = {
-    "dropout", "dropout_", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
-    "feature_dropout", "native_dropout", "scaled_dot_product_attention", "bernoulli", "bernoulli_",
-}  # fmt: skip
 
 
 @dataclass
@@ -84,62 +76,9 @@ def convert(model: nn.Module, seed: SupportsIndex | None = None) -> Report:
         module.__class__ = COUNTERPARTS[type(module)]
         report.swapped[name] = repr(module)
     for name, module in root.named_modules():
-        reason = _reason(module)
+        reason = why_left(module)
         if reason is not None:
             report.left[name] = reason
     if seed is not None:
         attach(model, seed)
     return report
-
-
-def _reason(module: nn.Module) -> str | None:
-    """Why a module's own draws stay PyTorch's; None where it makes none."""
-    if isinstance(module, nn.modules.dropout._DropoutNd):
-        if hasattr(type(module), "is_thinned") or module.p == 0:
-            return None
-        return f"{type(module).__name__} has no counterpart; thinned.torch.patched catches what it can of it"
-    if isinstance(module, nn.RNNBase):
-        if module.dropout == 0 or module.num_layers == 1:
-            return None
-        return f"{type(module).__name__}(dropout={module.dropout}) draws between its layers, inside one fused call"
-    if isinstance(module, nn.MultiheadAttention):
-        return "attention draws in a functional call; use thinned.torch.patched" if module.dropout else None
-    if type(module).__module__.startswith("torch."):
-        return None
-    calls = sorted(set(_draws(type(module).forward)))
-    if not calls:
-        return None
-    return f"calls {', '.join(calls)}; use thinned.torch.patched, which catches those whose rate is not 0"
-
-
-def _draws(function: Any, depth: int = 2) -> Iterator[str]:
-    """The random functions that a function names, and those that functions of its module name for it."""
-    function = inspect.unwrap(function)
-    if not isinstance(function, FunctionType):
-        return
-    for name in _names(function.__code__):
-        target = function.__globals__.get(name)
-        if isinstance(target, nn.Module) or inspect.isclass(target):
-            continue
-        if name in _FUNCTIONS and not _is_attribute_of_self(function.__code__, name):
-            yield name
-        elif depth and isinstance(target, FunctionType) and target.__module__ == function.__module__:
-            yield from _draws(target, depth - 1)
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
-
-
-def _is_attribute_of_self(code: CodeType, name: str) -> bool:
-    """Whether every `name` in the code is `self.name`: a layer that is called dropout, not a function."""
-    owners = []
-    previous: dis.Instruction | None = None
-    for step in dis.get_instructions(code):
-        if step.argval == name and step.opname.startswith("LOAD"):
-            owners.append(previous is not None and previous.argval == "self")
-        previous = step
-    return bool(owners) and all(owners)

@@ -6,6 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from thinned.errors import DtypeError, WindowError
 from thinned.kernels.execute import Coordinates
 from thinned.mask.address import Address
 from thinned.mask.plan import Plan
@@ -138,6 +139,8 @@ def thin(
 ) -> Tensor:
     """`dropout` with its address in one piece; `inplace` writes over `x`, under autograd's rules."""
     if _by_operator(x, rate, address, window):
+        if x.is_nested:
+            return ragged(x, share, window, lambda values: thin(values, rate, address))
         result = thin_at(x, ticket(rate, address), share, window)
         return x.copy_(result) if inplace else result
     return drop(x, cast(float, rate), _coordinates(address), share, window, inplace=inplace)
@@ -206,7 +209,8 @@ def thin_at(x: Tensor, at: Tensor, share: Share = (), window: Window | None = No
     if window is None:
         return run(x, at, axes, [], [], [])
     sizes, index = window
-    ids = {axis: _ids(value, x.shape[axis]) for axis, value in enumerate(index) if not _is_start(value)}
+    index = [0 if axis in axes else value for axis, value in enumerate(index)]
+    ids = {axis: _ids(axis, value, x.shape[axis]) for axis, value in enumerate(index) if not _is_start(value)}
     starts = [0 if axis in ids else value for axis, value in enumerate(index)]
     at = torch.cat([at, *(values.to(at) for values in ids.values())]) if ids else at
     return run(x, at, axes, list(sizes), starts, list(ids))
@@ -235,10 +239,32 @@ def _is_start(value: Any) -> bool:
     return isinstance(value, (int, torch.SymInt))
 
 
-def _ids(value: Any, size: int) -> Tensor:
+def _ids(axis: int, value: Any, size: int) -> Tensor:
     """The global indices of an axis, from a traced start or an array."""
     ids = torch.as_tensor(value)
-    return ids + torch.arange(size, device=ids.device) if ids.dim() == 0 else ids
+    if ids.dim() == 0:
+        return ids + torch.arange(size, device=ids.device)
+    if ids.dim() != 1 or ids.shape[0] != size:
+        raise WindowError(
+            f"expected one global index for each of the {size} positions on axis {axis}; got an array of shape "
+            f"{tuple(ids.shape)}."
+        )
+    return ids
+
+
+def ragged(x: Any, share: Share, window: Window | None, drop: Callable[[Tensor], Tensor]) -> Tensor:
+    """Drop from a nested tensor: the mask is that of its packed values, axes (element of any row, ...).
+
+    Raises:
+        DtypeError: not of layout torch.jagged, or with shared axes or a window.
+    """
+    if x.layout != torch.jagged or window is not None or share != ():
+        raise DtypeError(
+            "expected a dense tensor, or a nested one of layout torch.jagged with no shared axes and no window; "
+            f"got a nested tensor of layout {x.layout}, share={share!r}, window={window!r}. Drop from its "
+            "values(), or pad it."
+        )
+    return torch.nested.nested_tensor_from_jagged(drop(x.values()), x.offsets(), x.lengths())
 
 
 def _again(x: Tensor, how: Plan, where: Coordinates) -> Tensor:

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from thinned.errors import BindError
 from thinned.mask.rate import threshold
 from thinned.methods.spatial import position_axes
-from thinned.torch._bind import Binding
-from thinned.torch._functional import drop, thin, thin_at
+from thinned.torch._binding import Binding
+from thinned.torch._functional import drop, ragged, thin, thin_at
 from thinned.torch._ticket import is_traced, with_level
 from thinned.torch._traced import ticket
 
@@ -21,6 +21,7 @@ class _Layer(nn.modules.dropout._DropoutNd):
     site: str | None = None
     _name = ""
     _place: Tensor
+    _former: tuple[tuple[Binding, str, Tensor], ...] = ()
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, site: str | None = None) -> None:
         super().__init__(p, inplace)
@@ -58,6 +59,8 @@ class _Layer(nn.modules.dropout._DropoutNd):
 
     def _traced(self, x: Tensor, share: tuple[int, ...], binding: Binding) -> Tensor:
         """The address is data that an operator makes, so that no step and no layer recompiles anything."""
+        if x.is_nested:
+            return ragged(x, share, None, lambda values: self._traced(values, (), binding))
         if torch.compiler.is_compiling():
             found = ticket(binding, self._place, x)
         elif torch._C._get_tracing_state() is not None:
@@ -73,14 +76,21 @@ class _Layer(nn.modules.dropout._DropoutNd):
         return x.copy_(result) if self.inplace else result
 
     def join(self, binding: Binding, name: str, place: int) -> None:
-        """Draw by this binding from now on, at the site `name`."""
+        """Draw by this binding from now on, at the site `name`; after it, again by the one before."""
+        if self._binding is not None:
+            self._former = (*self._former, (self._binding, self._name, self._place))
         self._binding, self._name = binding, name
         self._place = torch.tensor(place, device="cpu")
 
     def leave(self, binding: Binding) -> None:
-        """Draw freely again, unless another binding has taken over."""
-        if self._binding is binding:
-            self._binding = None
+        """Draw by the binding before this one, or freely again."""
+        self._former = tuple(former for former in self._former if former[0] is not binding)
+        if self._binding is not binding:
+            return
+        self._binding = None
+        if self._former:
+            *former, (self._binding, self._name, self._place) = self._former
+            self._former = tuple(former)
 
 
 def fresh_key(x: Tensor) -> int | Tensor:

@@ -2,6 +2,7 @@
 
 import math
 import threading
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, SupportsIndex, cast
@@ -13,7 +14,8 @@ from torch.overrides import TorchFunctionMode
 
 from thinned.errors import BindError
 from thinned.methods.spatial import position_axes
-from thinned.torch._bind import Binding, attach, binding_of, named_modules, unbind, unwrapped
+from thinned.torch._bind import attach, binding_of, named_modules, unbind, unwrapped
+from thinned.torch._binding import Binding
 from thinned.torch._functional import drop, thin
 from thinned.torch._layers import fresh_key
 from thinned.torch._ticket import is_traced
@@ -28,6 +30,37 @@ _depth = 0
 _FUNCTIONAL = ("functional",)
 
 
+def _draws_where_asked(*args: Any, p: float = 0.5, training: bool = False, **_: Any) -> bool:
+    """Of `alpha_dropout(input, p, training)` and its kin."""
+    rate, draws, *_ = *args[1:], *(p, training)[len(args) - 1 :]
+    return bool(draws) and float(rate) > 0
+
+
+def _draws_between_layers(*args: Any) -> bool:
+    """Of `lstm` and its kin, padded or packed: (..., has_biases, num_layers, dropout, train, ...)."""
+    place = next(i for i, value in enumerate(args) if isinstance(value, bool))
+    layers, dropout, training = args[place + 1 : place + 4]
+    return bool(training) and layers > 1 and dropout > 0
+
+
+_MISSED: dict[str, Callable[..., bool]] = {
+    "alpha_dropout": _draws_where_asked,
+    "feature_alpha_dropout": _draws_where_asked,
+    "lstm": _draws_between_layers,
+    "gru": _draws_between_layers,
+    "rnn_tanh": _draws_between_layers,
+    "rnn_relu": _draws_between_layers,
+}
+"""What draws and is not caught, by name, with whether a call of it does."""
+
+
+class _Running(threading.local):
+    """The names of the modules that this thread is in."""
+
+    def __init__(self) -> None:
+        self.path: list[str] = []
+
+
 class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a verb
     """Within it, functional dropout draws by the law, at sites named after the module that calls it.
 
@@ -35,7 +68,9 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
     `F.scaled_dot_product_attention` are caught, however they were imported, in this thread; PyTorch's own
     dropout layers and `nn.MultiheadAttention` come through them. The k-th call in a module is `name#k`. With a
     bound model the draws have addresses; without one they draw fresh keys, governed by `torch.manual_seed`.
-    Activation checkpoints recompute in the backward pass, so call `backward` within it as well.
+    A warning tells of draws that it does not catch: `F.alpha_dropout`, and the dropout between the layers of
+    an `nn.LSTM` or `nn.GRU`. Activation checkpoints recompute in the backward pass, so call `backward` within
+    it as well.
 
     Args:
         model: whose modules name the sites; bound, or with `seed`.
@@ -60,7 +95,8 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
         if model is None and seed is not None:
             raise BindError("expected a model with the seed, whose calls are its steps; got seed alone.")
         self._model, self._seed = model, seed
-        self._path: list[str] = []
+        self._running = _Running()
+        self._missed: set[str] = set()
         self._handles: list[Any] = []
         self._binds = False
 
@@ -115,7 +151,22 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
         name = _caught(func)
         if name is not None:
             return getattr(self, name)(*args, **(kwargs or {}))
+        self._tell(func, args, kwargs or {})
         return func(*args, **(kwargs or {}))
+
+    def _tell(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Warn, once for each, of draws that no address governs here."""
+        name = getattr(func, "__name__", "")
+        if name not in _MISSED or not _MISSED[name](*args, **kwargs):
+            return
+        path = self._running.path
+        where = f"{path[-1]!r}" if path else "no module"
+        if f"{name} in {where}" not in self._missed:
+            self._missed.add(f"{name} in {where}")
+            warnings.warn(
+                f"{name}, called in {where}, draws from PyTorch's generator: thinned.torch.patched misses it.",
+                stacklevel=4,
+            )
 
     def dropout(self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         """`F.dropout` by the law."""
@@ -200,19 +251,19 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
     def _bound(self, binding: Binding, x: Tensor, p: float, share: tuple[int, ...], inplace: bool) -> Tensor:
         # A checkpoint runs its piece again outside the module that called it, so no name tells those draws
         # apart; their order does.
-        draw = binding.use(self._path[-1] if self._path else "", who=_FUNCTIONAL)
+        draw = binding.use(self._running.path[-1] if self._running.path else "", who=_FUNCTIONAL)
         return drop(x, p, (binding.seed, draw.site, draw.step, 0), share, binding.window(x), inplace=inplace)
 
     def _follow(self, root: nn.Module) -> None:
         """Know at each moment which module runs."""
         for name, module in named_modules(root):
-            enter = module.register_forward_pre_hook(lambda *_, name=name: self._path.append(name))
+            enter = module.register_forward_pre_hook(lambda *_, name=name: self._running.path.append(name))
             leave = module.register_forward_hook(lambda *_: self._leave(), always_call=True)
             self._handles += [enter, leave]
 
     def _leave(self) -> None:
-        if self._path:
-            self._path.pop()
+        if self._running.path:
+            self._running.path.pop()
 
 
 def _caught(func: Callable[..., Any]) -> str | None:

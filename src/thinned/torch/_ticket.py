@@ -18,7 +18,7 @@ _SMALL = {"seed": 1 << 63, "site": 1 << 32, "step": 1 << 32, "draw": 1 << 16}
 
 def is_traced(x: Tensor, *values: Any) -> bool:
     """Whether the registered operator must be used: something traces, or a coordinate is a tensor."""
-    if torch.compiler.is_compiling() or type(x) not in _PLAIN:
+    if torch.compiler.is_compiling() or type(x) not in _PLAIN or x.is_nested:
         return True
     if any(isinstance(value, Tensor) for value in values):
         return True

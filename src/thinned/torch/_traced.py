@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from thinned.errors import BindError
-from thinned.torch._bind import Binding, binding_at
+from thinned.torch._binding import Binding, binding_at
 
 _counts: dict[str, tuple[object, int]] = {}
 """What is counted in the trace under way, and which trace that is; used by one tracing thread at a time."""
@@ -68,6 +68,7 @@ def ask(anchor: Tensor, place: Tensor, x: Tensor, ordinal: int, whole: bool) -> 
     """A layer's ticket, but for the threshold. `x` only keeps the uses of a layer in their order."""
     binding = _binding(anchor)
     draw = binding.use(binding.names[int(place)], ordinal, whole=whole)
+    binding.meet(x)
     return torch.tensor([binding.signed_seed, draw.site, draw.step, 0], device="cpu")
 
 

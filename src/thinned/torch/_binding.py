@@ -1,0 +1,294 @@
+"""What a bound model knows, and how it gives every draw an address."""
+
+import sys
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Hashable
+from typing import Any, SupportsIndex
+
+import torch
+from torch import Tensor, nn
+from torch._dynamo.eval_frame import skip_code
+
+from thinned.errors import BindError
+from thinned.mask.address import site_id
+from thinned.mask.sharing import Window
+from thinned.methods.site import use_name
+from thinned.torch._ranks import Ranks, world
+from thinned.torch._recompute import Draw, History, recomputing_node
+from thinned.torch._ticket import signed
+
+Batch = tuple[int, int, int]
+
+KEY = "thinned.address"
+"""Where a state dict keeps (seed, step)."""
+
+_ROOT = ("root",)
+_bindings: "weakref.WeakValueDictionary[int, Binding]" = weakref.WeakValueDictionary()
+
+
+class _Call:
+    """One call of the root: its step, how often each layer has drawn in it, and who made it.
+
+    Args:
+        step: of its draws.
+        node: the node of the backward pass that repeats it, if one does.
+        frame: the identity of the frame that the call runs in.
+    """
+
+    __slots__ = ("frame", "node", "rows", "step", "uses")
+
+    def __init__(self, step: int, node: int | None, frame: int = 0) -> None:
+        self.step = step
+        self.node = node
+        self.frame = frame
+        self.uses: dict[str, int] = {}
+        self.rows: list[int] = []
+
+
+class _Active(threading.local):
+    """The root calls that this thread is in, the innermost last."""
+
+    def __init__(self) -> None:
+        self.calls: list[_Call] = []
+        self.traced: _Call | None = None
+
+
+class Binding:
+    """What a bound model knows: its seed, its step, its layers' names, and where it is in a call.
+
+    Args:
+        seed: the run.
+        batch: `(axis, global_size, start)` of the local rows in the global batch, or None.
+    """
+
+    def __init__(self, seed: SupportsIndex, batch: Batch | None, layers: dict[str, nn.Module]) -> None:
+        self.batch = batch
+        self.layers = layers
+        self.handles: list[Any] = []
+        self._start(signed(seed), 0)
+
+    @property
+    def address(self) -> Tensor:
+        """Seed and step, as a state dict has them; `get_model_state_dict` looks here for its key."""
+        return torch.tensor([self.signed_seed, self.step], device="cpu")
+
+    def _start(self, seed: int, step: int) -> None:
+        # Seed and step are no buffers: averaging weights must not average steps, no broadcast may touch them.
+        self.signed_seed, self.step = seed, step
+        self.names = list(self.layers)
+        # What a compiled graph holds of this object: see `_traced.py`.
+        self.identity = id(self)
+        self.anchor = torch.tensor(self.identity, device="cpu")
+        self.active = _Active()
+        self.history = History()
+        self._sites: dict[tuple[str, int], int] = {}
+        self._lock = threading.Lock()
+        self._ranks = Ranks(_same_on_all_ranks(seed, self.names))
+        _bindings[id(self)] = self
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("batch", "layers", "handles", "signed_seed", "step")
+        return {name: getattr(self, name) for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.batch, self.layers, self.handles = state["batch"], state["layers"], state["handles"]
+        self._start(state["signed_seed"], state["step"])
+
+    @property
+    def seed(self) -> int:
+        """The run, as the law has it."""
+        return self.signed_seed % (1 << 64)
+
+    def begin(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+        """Before the root's forward: this call's address is made."""
+        if torch.compiler.is_compiling():
+            from thinned.torch import _traced
+
+            if not self._draws(module):
+                return None  # an evaluation leaves nothing in a graph
+            return _traced.begin(self, True, args, kwargs)
+        if getattr(module, "_is_replica", False):
+            raise BindError(
+                "expected one process for each replica of a bound model; got nn.DataParallel, whose replicas "
+                "cannot know their rows of the batch. Use DistributedDataParallel."
+            )
+        self._begin_eager(self._draws(module), id(sys._getframe(1)))
+        return None
+
+    def _draws(self, root: nn.Module) -> bool:
+        """Whether a call is a training call: the root trains, or a layer of ours in it does."""
+        return root.training or any(layer.training for layer in self.layers.values())
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _begin_eager(self, training: bool, frame: int) -> None:
+        calls = self.active.calls
+        if calls:
+            # PyTorch's hooks miss the end of a call that Ctrl-C ended. Such a call's frame is gone, and this one
+            # may have taken its place in memory.
+            running = _running() - {frame}
+            calls[:] = [call for call in calls if call.frame in running]
+        calls.append(_Call(self.advance(training, _ROOT), recomputing_node(), frame))
+
+    def begin_traced(self, training: bool, ordinal: int) -> int:
+        """The same, asked for by a compiled graph, whose root call has no end that one could see."""
+        self.active.traced = _Call(self.advance(training, (*_ROOT, ordinal)), recomputing_node())
+        return self.active.traced.step
+
+    def advance(self, training: bool, who: tuple[object, ...]) -> int:
+        """The step of a root call that begins now: that of the call it repeats, if it repeats one."""
+        node = recomputing_node()
+        draw = None if node is None else self.history.recall(who, node)
+        if draw is None:
+            with self._lock:  # two threads that call one model have steps of their own
+                draw = Draw(0, self.step)
+                if training:
+                    self.step = _next(self.step)
+                    self._ranks.begin()
+        self.history.begin(draw)
+        self.history.note(who, draw)
+        return draw.step
+
+    def end(self, *_: Any) -> None:
+        """After the root's forward, or its exception."""
+        if not torch.compiler.is_compiling() and self.active.calls:
+            self.active.calls.pop()
+
+    def use(
+        self, name: str, ordinal: int | None = None, *, whole: bool = False, who: Hashable | None = None
+    ) -> Draw:
+        """The address of a layer's next draw.
+
+        Args:
+            name: of the layer.
+            ordinal: the draw's place in a compiled graph that asks.
+            whole: that graph holds the root call too.
+            who: whose draws a recomputation repeats in their order; the layer's, by default.
+        """
+        if who is None:
+            who = name if ordinal is None else (name, ordinal)
+        node = recomputing_node()
+        calls = self.active.calls
+        call = self.active.traced if whole else calls[-1] if calls else None
+        draw = None
+        if node is not None and (whole or call is None or call.node != node):
+            draw = self.history.recall(who, node)
+        if draw is None:
+            if call is None:
+                raise BindError(self._why_unknown(name, node))
+            count = call.uses.get(name, 0)
+            call.uses[name] = count + 1
+            draw = Draw(self.site(name, count), call.step)
+        self.history.note(who, draw)
+        return draw
+
+    def site(self, name: str, count: int) -> int:
+        """The site of the `count`-th use of a layer in one root call."""
+        key = name, count
+        if key not in self._sites:
+            self._sites[key] = site_id(use_name(name, count))
+        return self._sites[key]
+
+    def window(self, x: Tensor) -> Window | None:
+        """Where the local rows of `x` lie in the global batch."""
+        if self.batch is not None:
+            axis, size, start = self.batch
+            if not -x.dim() <= axis < x.dim():
+                raise BindError(
+                    f"expected activations with a batch axis {axis}, as bind(batch={self.batch}) says; got "
+                    f"shape {tuple(x.shape)}."
+                )
+        else:
+            found = world()
+            if found is None or not x.dim():
+                return None
+            count, rank = found
+            if not torch.compiler.is_compiling():
+                self.meet(x)
+            axis, size, start = 0, x.shape[0] * count, x.shape[0] * rank
+        sizes, index = list(x.shape), [0] * x.dim()
+        sizes[axis], index[axis] = size, start
+        return tuple(sizes), tuple(index)
+
+    def meet(self, x: Tensor) -> None:
+        """Compare the local rows with those of other ranks, once for each size that a root call meets."""
+        rows = x.shape[0] if x.dim() else None
+        if (
+            self.batch is not None
+            or type(rows) is not int
+            or recomputing_node() is not None
+            or world() is None
+        ):
+            return
+        call = self.active.calls[-1] if self.active.calls else self.active.traced
+        if call is not None and rows not in call.rows:
+            call.rows.append(rows)
+            self._ranks.compare(rows, len(call.rows) - 1)
+
+    def save(self, _: nn.Module, state_dict: dict[str, Any], prefix: str, *__: Any) -> None:
+        """Add seed and step to a state dict."""
+        state_dict[prefix + KEY] = self.address
+
+    def load(self, _: nn.Module, state_dict: dict[str, Any], prefix: str, *__: Any) -> None:
+        """Take seed and step from a state dict, if it was made by a bound model."""
+        saved = state_dict.pop(prefix + KEY, None)
+        if saved is None:
+            return
+        address = torch.as_tensor(saved)
+        if address.dtype != torch.int64 or address.shape != (2,) or not 0 <= int(address[1]) < 1 << 32:
+            raise BindError(
+                f"expected {prefix + KEY} in the state dict as int64 (seed, step), exact to the last bit; got "
+                f"{address.dtype} of shape {tuple(address.shape)}. Was it cast or averaged with the weights? "
+                "Leave it out of that, or delete the key and bind the model again."
+            )
+        self.signed_seed, self.step = address.tolist()
+
+    def _why_unknown(self, name: str, node: int | None) -> str:
+        if node is not None:
+            return (
+                f"layer {name!r} is drawn again in a backward pass, by an activation checkpoint that does not "
+                "say which of its draws is meant: the layer is used more than once in a call of the bound model, "
+                "or the checkpoint is nested. Use a layer of its own in each place, or checkpoint the whole model."
+            )
+        return (
+            f"layer {name!r} is bound, and its address comes from a call of the bound model; it was called "
+            "outside one. Call the bound model, or bind the part that you call: thinned.torch.bind(part, seed)."
+        )
+
+
+def binding_at(identity: int) -> Binding | None:
+    """The binding with this identity, if it lives in this process."""
+    return _bindings.get(identity)
+
+
+def _running() -> set[int]:
+    """The identities of the frames that this thread is in."""
+    found: set[int] = set()
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        found.add(id(frame))
+        frame = frame.f_back
+    return found
+
+
+_made: Counter[str] = Counter()
+
+
+def _same_on_all_ranks(seed: int, names: list[str]) -> str:
+    """A name that a binding has on every rank: what it binds, and how many alike were made before."""
+    what = f"{seed}-{site_id(' '.join(names))}"
+    _made[what] += 1
+    return f"{what}-{_made[what]}"
+
+
+# Where `torch.compile` takes a module's hooks for frames of their own, these run as they are; inlined in a
+# larger graph they are traced. (Without this the root call would be compiled apart from its layers.)
+for _hook in (Binding.begin, Binding.end):
+    skip_code(_hook.__code__)
+
+
+def _next(step: int) -> int:
+    if step >= (1 << 32) - 1:
+        raise BindError(f"expected at most 2^32 training steps; the model has made {step + 1}. Bind it anew.")
+    return step + 1
