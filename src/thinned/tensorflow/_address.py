@@ -1,4 +1,4 @@
-"""Addresses as tensors: what the native Philox takes as key and counter."""
+"""Addresses, of integers and of tensors, and what the native Philox takes as key and counter."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
@@ -14,15 +14,23 @@ Tensor: TypeAlias = Any
 
 Coordinate: TypeAlias = SupportsIndex | str | Tensor
 
-_FIELDS = ("seed", "site", "step", "draw")
-_WIDTHS = {"site": 32, "step": 32, "draw": 16}
+_WIDTHS = {"seed": 64, "site": 32, "step": 32, "draw": 16}
+
+
+class Coordinates(NamedTuple):
+    """Seed, site, step and draw: integers in their widths, or int64 scalars, in which all bits may be set."""
+
+    seed: int | Tensor
+    site: int | Tensor
+    step: int | Tensor
+    draw: int | Tensor
 
 
 class Counter(NamedTuple):
     """The generator's input for block 0 of a draw.
 
     Args:
-        key: int64, axes (1,): the seed.
+        key: int64 scalar: the seed.
         low: int64 scalar: words 0 and 1 of the counter, `draw * 2^48`; block `b` adds `b`.
         high: int64 scalar: words 2 and 3, `site + step * 2^32`.
     """
@@ -32,19 +40,26 @@ class Counter(NamedTuple):
     high: Tensor
 
 
-def counter(address: Sequence[Coordinate]) -> Counter:
-    """The counter of (seed, site, step, draw).
+def coordinates(address: Sequence[Coordinate]) -> Coordinates:
+    """Read and check an address. Variables are read now, so that a gradient finds what they held.
 
     Raises:
         AddressError: a coordinate outside its width, or a tensor that is not one integer.
     """
     # The plain ones are checked together, with zeros for those that a tensor holds.
     plain = Address(*(0 if tf.is_tensor(value) else value for value in address))  # type: ignore[arg-type]
-    seed, site, step, draw = (
-        _integer(name, value) if tf.is_tensor(value) else getattr(plain, name)
-        for name, value in zip(_FIELDS, address, strict=True)
+    return Coordinates(
+        *(
+            _integer(name, value) if tf.is_tensor(value) else getattr(plain, name)
+            for name, value in zip(Coordinates._fields, address, strict=True)
+        )
     )
-    return Counter(tf.reshape(_signed(seed), [1]), _signed(_shifted(draw, 48)), _joined(site, step))
+
+
+def counter(at: Coordinates) -> Counter:
+    """Key and counter of a draw."""
+    high = _joined(_masked("site", at.site), _shifted(_masked("step", at.step), 32))
+    return Counter(_int64(at.seed), _int64(_shifted(_masked("draw", at.draw), 48)), high)
 
 
 def level(rate: Any) -> int | Tensor:
@@ -56,43 +71,48 @@ def level(rate: Any) -> int | Tensor:
     if not tf.is_tensor(rate):
         return threshold(rate)
     rate = tf.convert_to_tensor(rate)
-    if rate.dtype.is_complex or not (rate.dtype.is_floating or rate.dtype.is_integer) or rate.shape.rank:
+    if not (rate.dtype.is_floating or rate.dtype.is_integer) or rate.shape.rank:
         raise RateError(
             f"expected a rate as one number or a tensor of one; got a {rate.dtype.name} tensor of shape "
-            f"{rate.shape}."
+            f"{rate.shape}. To draw for many, use tf.vectorized_map."
         )
-    # Widening is exact, and so is the multiplication: float32 rates quantise as they would in float32.
+    # Widening is exact, and so is the multiplication: a float32 quantises as it would in float32.
     value = tf.cast(tf.stop_gradient(rate), tf.float64)
+    if tf.executing_eagerly():
+        return threshold(float(value), constant=False)
     value = tf.where(tf.math.is_nan(value), tf.ones_like(value), tf.clip_by_value(value, 0, 1))
     return tf.cast(tf.round(value * LEVELS), tf.int32)
 
 
-def _integer(name: str, value: Tensor) -> Tensor:
-    """A traced coordinate as int64, modulo its width."""
+def _integer(name: str, value: Tensor) -> int | Tensor:
     value = tf.convert_to_tensor(value)
     if not value.dtype.is_integer or value.shape.rank:
         raise AddressError(
             f"expected {name} as an integer or a tensor of one integer; got a {value.dtype.name} tensor of "
             f"shape {value.shape}. To draw for many, use tf.vectorized_map."
         )
-    value = tf.bitcast(value, tf.int64) if value.dtype == tf.uint64 else tf.cast(value, tf.int64)
-    return value if name == "seed" else tf.bitwise.bitwise_and(value, (1 << _WIDTHS[name]) - 1)
+    if tf.executing_eagerly():
+        return int(value) % (1 << _WIDTHS[name])
+    return tf.bitcast(value, tf.int64) if value.dtype == tf.uint64 else tf.cast(value, tf.int64)
 
 
-def _joined(site: int | Tensor, step: int | Tensor) -> Tensor:
-    """Counter words 2 and 3."""
-    high = _shifted(step, 32)
-    if isinstance(site, int) and isinstance(high, int):
-        return _signed(site | high)
-    return tf.bitwise.bitwise_or(_signed(site), _signed(high))
+def _masked(name: str, value: int | Tensor) -> int | Tensor:
+    """Modulo its width, which a plain one is in."""
+    return value if isinstance(value, int) else tf.bitwise.bitwise_and(value, (1 << _WIDTHS[name]) - 1)
+
+
+def _joined(one: int | Tensor, other: int | Tensor) -> Tensor:
+    if isinstance(one, int) and isinstance(other, int):
+        return _int64(one | other)
+    return tf.bitwise.bitwise_or(_int64(one), _int64(other))
 
 
 def _shifted(value: int | Tensor, by: int) -> int | Tensor:
     return value << by if isinstance(value, int) else tf.bitwise.left_shift(value, tf.constant(by, tf.int64))
 
 
-def _signed(value: int | Tensor) -> Tensor:
-    """64 bits as an int64 tensor."""
+def _int64(value: int | Tensor) -> Tensor:
+    """64 bits as an int64 scalar."""
     if not isinstance(value, int):
         return value
     return tf.constant(value - (1 << 64) if value >= 1 << 63 else value, tf.int64)

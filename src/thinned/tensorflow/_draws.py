@@ -26,14 +26,15 @@ def _of_run(at: Counter, first: Size, size: Size) -> Tensor:
     block, lane = first // 8, first % 8
     # XLA wants to know the size of what it makes, which a traced start must not change.
     blocks = (size + 7 + (lane if isinstance(lane, int) else 7)) // 8
-    words = tf.raw_ops.StatelessRandomUniformFullIntV2(
-        shape=tf.reshape(tf.cast(blocks, tf.int64), [1]) * 4,
-        key=tf.bitcast(at.key, tf.uint64),
+    # Two words at once, which XLA computes in half the time.
+    pairs = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=tf.reshape(tf.cast(blocks, tf.int64), [1]) * 2,
+        key=tf.bitcast(tf.reshape(at.key, [1]), tf.uint64),
         counter=tf.bitcast(tf.stack([at.low + block, at.high]), tf.uint64),
         alg=_PHILOX,
-        dtype=tf.uint32,
+        dtype=tf.uint64,
     )
-    halves = tf.reshape(tf.bitcast(words, tf.uint16), [-1])
+    halves = tf.reshape(tf.bitcast(pairs, tf.uint16), [-1])
     return tf.slice(halves, [tf.cast(lane, tf.int64)], [tf.cast(size, tf.int64)])
 
 
@@ -52,7 +53,7 @@ def _philox(at: Counter, block: Tensor) -> tuple[Tensor, ...]:
     low = at.low + block
     c0, c1 = _halves(low)
     c2, c3 = (word + tf.zeros_like(block) for word in _halves(at.high))
-    k0, k1 = _halves(at.key[0])
+    k0, k1 = _halves(at.key)
     for _ in range(ROUNDS):
         low0, high0 = _halves(c0 * MULTIPLIERS[0])
         low1, high1 = _halves(c2 * MULTIPLIERS[1])

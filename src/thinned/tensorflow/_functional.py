@@ -1,15 +1,16 @@
 """Dropout of tensors at an address."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from thinned.errors import DtypeError
 from thinned.mask.rate import LEVELS, scale
 from thinned.mask.sharing import Share, Window
-from thinned.tensorflow._address import Coordinate, Counter, Tensor, counter, level
+from thinned.tensorflow import _kernel
+from thinned.tensorflow._address import Coordinate, Coordinates, Tensor, coordinates, counter, level
 from thinned.tensorflow._draws import half_words
-from thinned.tensorflow._place import Place, place
+from thinned.tensorflow._place import Read, place, read
 
 _DTYPES = (tf.float32, tf.float64, tf.bfloat16, tf.float16)
 
@@ -59,7 +60,8 @@ def dropout(
         2014, https://jmlr.org/papers/v15/srivastava14a.html. We differ: rescaling at training time.
     """
     x = _dense(x)
-    return _thin(x, level(rate), counter((seed, site, step, draw)), place(x, share, window))
+    at = coordinates((seed, site, step, draw))
+    return _thin(x, _Draw(level(rate), at, share, read(window)))
 
 
 def _dense(x: Any) -> Tensor:
@@ -78,28 +80,42 @@ def _dense(x: Any) -> Tensor:
     return x
 
 
-def _thin(x: Tensor, threshold: int | Tensor, at: Counter, where: Place) -> Tensor:
+class _Draw(NamedTuple):
+    """Everything that a mask depends on besides its shape; all that a gradient needs."""
+
+    threshold: int | Tensor
+    at: Coordinates
+    share: Share
+    window: Read | None
+
+
+def _thin(x: Tensor, draw: _Draw) -> Tensor:
     """The mask at an address, applied; its gradient is itself, and draws again."""
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def thin(x: Tensor) -> Any:
-        return _select(x, threshold, at, where), lambda gradient: _thin(gradient, threshold, at, where)
+        return _drop(x, draw), lambda gradient: _thin(tf.ensure_shape(gradient, x.shape), draw)
 
     return thin(x)
 
 
-def _select(x: Tensor, threshold: int | Tensor, at: Counter, where: Place) -> Tensor:
+def _drop(x: Tensor, draw: _Draw) -> Tensor:
+    if tf.executing_eagerly() and _kernel.reaches(x):
+        return _kernel.drop(x, *draw)
+    where = place(x, draw.share, draw.window)
+    if isinstance(draw.threshold, int) and draw.threshold in {0, LEVELS}:
+        return tf.zeros_like(x) if draw.threshold else tf.identity(x)
+    return _select(x, draw.threshold, half_words(counter(draw.at), where))
+
+
+def _select(x: Tensor, threshold: int | Tensor, halves: Tensor) -> Tensor:
+    """`y = k x s`: dropped elements become +0, whatever they were."""
     if isinstance(threshold, int):
-        if threshold == 0:
-            return tf.identity(x)
-        if threshold == LEVELS:
-            return tf.zeros_like(x)
-        kept = half_words(at, where) >= tf.constant(threshold, tf.uint16)
+        kept = halves >= tf.constant(threshold, tf.uint16)
         factor = tf.constant(scale(threshold), tf.float64)
     else:
         # The threshold that drops all is one more than a half-word can hold.
-        kept = half_words(at, where) >= tf.cast(tf.minimum(threshold, LEVELS - 1), tf.uint16)
-        kept &= threshold < LEVELS
+        kept = (halves >= tf.cast(tf.minimum(threshold, LEVELS - 1), tf.uint16)) & (threshold < LEVELS)
         left = tf.cast(LEVELS - threshold, tf.float64)
         factor = tf.math.divide_no_nan(tf.constant(LEVELS, tf.float64), left)
     exact = tf.float64 if x.dtype == tf.float64 else tf.float32

@@ -1,5 +1,6 @@
 """Where a tensor lies in its logical mask, when shapes and windows may be known only at run time."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,9 @@ from thinned.tensorflow._address import Tensor
 
 Size = int | Tensor
 """An integer where it is known while tracing, else an int64 scalar."""
+
+Read = tuple[list[Size], list[Any]]
+"""A window that `read` has read."""
 
 
 class Place(NamedTuple):
@@ -28,7 +32,38 @@ class Place(NamedTuple):
     run: Size
 
 
-def place(x: Tensor, share: Share, window: Window | None) -> Place:
+def read(window: Window | None) -> Read | None:
+    """A window whose tensors are int64 and whose variables are read; in eager mode all is plain.
+
+    Raises:
+        WindowError: it is not two sequences, or a tensor in it has not integers.
+    """
+    if window is None:
+        return None
+    try:
+        sizes, index = (list(tf.unstack(part) if tf.is_tensor(part) else part) for part in window)
+        whole = [size if tf.is_tensor(size) else operator.index(size) for size in sizes]
+    except (TypeError, ValueError):
+        layout((), (), window)  # says what is expected
+        raise
+    return [_entry(axis, size) for axis, size in enumerate(whole)], [
+        _entry(axis, given) for axis, given in enumerate(index)
+    ]
+
+
+def _entry(axis: int, given: Any) -> Any:
+    if not tf.is_tensor(given):
+        return given
+    tensor = tf.convert_to_tensor(given)
+    if not tensor.dtype.is_integer or tensor.shape.rank not in {0, 1}:
+        raise WindowError(
+            f"expected integers in the window on axis {axis}, one or one for each position; got a "
+            f"{tensor.dtype.name} tensor of shape {tensor.shape}."
+        )
+    return np.asarray(tensor) if tf.executing_eagerly() else _wide(tensor)
+
+
+def place(x: Tensor, share: Share, window: Read | None) -> Place:
     """Place a tensor in its logical mask.
 
     Raises:
@@ -42,7 +77,9 @@ def place(x: Tensor, share: Share, window: Window | None) -> Place:
         shared = shared_axes(rank, share)
         shape = [1 if axis in shared else size for axis, size in enumerate(sizes)]
         return Place(shape, 0, _product(shape))
-    whole, index = _parts(window, rank)
+    whole, index = window
+    if not len(whole) == len(index) == rank:
+        layout([0] * rank, share, ([0] * len(whole), [0] * len(index)))  # says what is expected
     known = layout(*_known(sizes, share, whole, index))
     shared = known.shared
     index = [given if tf.is_tensor(given) else _plain(given) for given in index]
@@ -53,7 +90,7 @@ def place(x: Tensor, share: Share, window: Window | None) -> Place:
     )
 
 
-def _of_unknown_rank(x: Tensor, share: Share, window: Window | None) -> Place:
+def _of_unknown_rank(x: Tensor, share: Share, window: Read | None) -> Place:
     for name, given, error in (
         ("share", share != (), ShareError),
         ("window", window is not None, WindowError),
@@ -82,31 +119,6 @@ def _rows(shape: list[Size], whole: list[Size], index: list[Any]) -> Place:
         ids = index[axis] if _is_ids(index[axis]) else index[axis] + tf.range(_wide(shape[axis]))
         bases = bases + _wide(tf.reshape(ids, [-1] + [1] * (outer - 1 - axis))) * strides[axis]
     return Place(shape, tf.reshape(bases, [-1]) if outer else bases, run)
-
-
-def _parts(window: Window, rank: int) -> tuple[list[Size], list[Any]]:
-    """A window's global sizes and its indices; tensors among them as int64, the rest as it came."""
-    try:
-        whole, index = (list(tf.unstack(part) if tf.is_tensor(part) else part) for part in window)
-    except (TypeError, ValueError):
-        whole, index = [], []
-    if not len(whole) == len(index) == rank:
-        layout([0] * rank, (), window)  # says what is expected
-    return [_entry(axis, size) for axis, size in enumerate(whole)], [
-        _entry(axis, given) for axis, given in enumerate(index)
-    ]
-
-
-def _entry(axis: int, given: Any) -> Any:
-    if not tf.is_tensor(given):
-        return given
-    tensor = tf.convert_to_tensor(given)
-    if not tensor.dtype.is_integer or tensor.shape.rank not in {0, 1}:
-        raise WindowError(
-            f"expected integers in the window on axis {axis}, one or one for each position; got a "
-            f"{tensor.dtype.name} tensor of shape {tensor.shape}."
-        )
-    return _wide(tensor)
 
 
 def _known(
