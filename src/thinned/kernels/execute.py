@@ -2,16 +2,18 @@
 
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
+from thinned.kernels import pool
 from thinned.kernels.block import ADD, DROP, RELU, Block, new_block
 from thinned.kernels.compiled import Kernel, kernel
-from thinned.kernels.pool import run
 from thinned.mask.plan import Plan
+from thinned.mask.sharing import Rows
 
-__all__ = ["ADD", "DROP", "GRAIN", "RELU", "Memory", "Team", "crew", "relu_gradient", "thin"]
+__all__ = ["ADD", "DROP", "GRAIN", "RELU", "Memory", "Team", "crew", "relu_gradient", "run", "thin"]
 
 GRAIN = 1 << 14
 """Fewest elements worth a piece of their own: about five microseconds of work."""
@@ -47,7 +49,7 @@ Values = Memory | npt.NDArray[Any]
 
 def crew(kernel: Kernel, block: Block, threads: int) -> None:
     """The team of our own threads."""
-    run(lambda: kernel.call(block), threads)
+    pool.run(lambda: kernel.call(block), threads)
 
 
 def thin(
@@ -73,21 +75,49 @@ def thin(
         threads: at most so many, the caller's own among them.
         team: who runs them.
     """
-    if not x.size:
-        return
     x, y = _memory(x), _memory(y)
-    rows = plan.rows()
-    seed, site, step, draw = address
-    added = y.address if residual is None else _memory(residual).address
-    size, grain = len(rows.bases) * rows.run, max(1, GRAIN // rows.inner)
-    threads, piece = _cut(size, grain, threads)
-    block = new_block(
-        x.address, added, y.address, x.size, rows.address, len(rows.bases), op, x.address == y.address, rows.run,
-        rows.inner, size, piece, 0, plan.threshold, _bits(plan.scale), draw, site, step,
-        seed & 0xFFFFFFFF, seed >> 32,
+    added = None if residual is None else _memory(residual)
+    run(
+        op, x.dtype, x.address, None if added is None else added.address, y.address, x.size, plan, address,
+        threads=threads, team=team, owners=(x, y, added),
     )  # fmt: skip
-    block.owners = (x, y, residual, rows)
-    _run(kernel("thin", x.dtype), block, threads, team)
+
+
+def run(
+    op: int,
+    dtype: str,
+    x: int,
+    residual: int | None,
+    y: int,
+    size: int,
+    plan: Plan,
+    address: Coordinates,
+    *,
+    threads: int,
+    team: Team = crew,
+    owners: tuple[object, ...],
+) -> None:
+    """`thin` for memory by its addresses: `size` values of `dtype` at `x`, `residual` and `y`, kept by `owners`."""
+    if not size:
+        return
+    kernel, threads, rows, where, how = _job(plan, dtype, threads)
+    seed, site, step, draw = address
+    block = new_block(
+        x, y if residual is None else residual, y, size, *where, op, x == y, *how, draw, site, step,
+        seed & 0xFFFFFFFF, seed >> 32, owners=(rows, owners),
+    )  # fmt: skip
+    _run(kernel, block, threads, team)
+
+
+@lru_cache(maxsize=256)
+def _job(plan: Plan, dtype: str, threads: int) -> tuple[Kernel, int, Rows, tuple[int, ...], tuple[int, ...]]:
+    """What the calls of one plan have in common: kernel, threads, and two stretches of words of the block."""
+    rows = plan.rows()
+    size = len(rows.bases) * rows.run
+    threads, piece = _cut(size, max(1, GRAIN // rows.inner), threads)
+    where = rows.address, len(rows.bases)
+    how = rows.run, rows.inner, size, piece, 0, plan.threshold, _bits(plan.scale)
+    return kernel("thin", dtype), threads, rows, where, how
 
 
 def relu_gradient(
@@ -113,9 +143,9 @@ def relu_gradient(
     size = gradient.size
     threads, piece = _cut(size, GRAIN, threads)
     block = new_block(
-        gradient.address, output.address, result.address, size, 0, 0, 0, 0, 0, 0, size, piece, 0, 0, _bits(scale)
+        gradient.address, output.address, result.address, size, 0, 0, 0, 0, 0, 0, size, piece, 0, 0, _bits(scale),
+        0, 0, 0, 0, 0, owners=(gradient, output, result),
     )  # fmt: skip
-    block.owners = (gradient, output, result)
     _run(kernel("relu_gradient", gradient.dtype), block, threads, team)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from thinned.errors import DtypeError, WindowError
 from thinned.kernels.execute import Coordinates
-from thinned.mask.address import Address
+from thinned.mask.address import coordinates
 from thinned.mask.plan import Plan
 from thinned.mask.sharing import Share, Window, shared_axes
 from thinned.methods.dropout import plan
@@ -224,8 +224,7 @@ def _plan(x: Tensor, rate: float, share: Share, window: Window | None) -> Plan:
 
 
 def _coordinates(address: tuple[Coordinate, ...]) -> Coordinates:
-    checked = Address(*address)  # type: ignore[arg-type]
-    return checked.seed, checked.site, checked.step, checked.draw
+    return coordinates(*address)  # type: ignore[arg-type]
 
 
 def _by_operator(x: Tensor, rate: Any, address: tuple[Coordinate, ...], window: Window | None) -> bool:

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from thinned.errors import DtypeError
-from thinned.kernels.execute import ADD, DROP, RELU, Coordinates, Memory, Team, crew
+from thinned.kernels.execute import ADD, DROP, RELU, Coordinates, Memory, Team, crew, run
 from thinned.kernels.execute import relu_gradient as _relu_gradient
-from thinned.kernels.execute import thin as _thin
 from thinned.kernels.openmp import team
 from thinned.mask.plan import Plan
 from thinned.methods.dropout import plan
@@ -45,15 +44,11 @@ def check_dtype(x: Tensor) -> None:
 def thin(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor | None = None) -> Tensor:
     """`y = k x s` and its fused forms, in a fresh tensor with the memory format of `x`."""
     check_dtype(x)
-    if x.device.type != "cpu":
+    if not x.is_cpu:
         return _plain.thin(op, x, how, address, residual)
     source = _whole(x)
     result = torch.empty_like(source)
-    _thin(
-        op, _memory(source), _memory(result), how, address,
-        residual=None if residual is None else _memory(_whole(residual)),
-        threads=torch.get_num_threads(), team=_TEAM,
-    )  # fmt: skip
+    _thin(op, source, result, how, address, None if residual is None else _whole(residual))
     return result if source is x else torch.empty_like(x).copy_(result)
 
 
@@ -61,15 +56,22 @@ def thin_into(out: Tensor, op: int, x: Tensor, how: Plan, address: Coordinates) 
     """`thin` written into a tensor like `x`, or over `x` itself."""
     check_dtype(x)
     apart = out.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
-    if x.device.type == "cpu" and _whole(x) is x and _whole(out) is out and (apart or out is x):
-        _thin(op, _memory(x), _memory(out), how, address, threads=torch.get_num_threads(), team=_TEAM)
+    if x.is_cpu and _whole(x) is x and _whole(out) is out and (apart or out is x):
+        _thin(op, x, out, how, address, None)
     else:
         out.copy_(thin(op, x, how, address))
 
 
+def _thin(op: int, x: Tensor, y: Tensor, how: Plan, address: Coordinates, residual: Tensor | None) -> None:
+    run(
+        op, _DTYPES[x.dtype], x.data_ptr(), None if residual is None else residual.data_ptr(), y.data_ptr(),
+        x.numel(), how, address, threads=torch.get_num_threads(), team=_TEAM, owners=(x, y, residual),
+    )  # fmt: skip
+
+
 def relu_gradient(gradient: Tensor, output: Tensor, scale: float) -> Tensor:
     """The gradient of `y = k relu(x) s` from `y` alone."""
-    if gradient.device.type != "cpu":
+    if not gradient.is_cpu:
         return _plain.relu_gradient(gradient, output, scale)
     gradient, output = _whole(gradient), _whole(output)
     result = torch.empty_like(gradient)

@@ -30,10 +30,11 @@ _depth = 0
 _FUNCTIONAL = ("functional",)
 
 
-def _draws_where_asked(*args: Any, p: float = 0.5, training: bool = False, **_: Any) -> bool:
-    """Of `alpha_dropout(input, p, training)` and its kin."""
-    rate, draws, *_ = *args[1:], *(p, training)[len(args) - 1 :]
-    return bool(draws) and float(rate) > 0
+def _draws_where_asked(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False, **_: Any
+) -> bool:
+    """Of `alpha_dropout` and its kin."""
+    return training and p > 0
 
 
 def _draws_between_layers(*args: Any) -> bool:

@@ -20,8 +20,9 @@ def is_traced(x: Tensor, *values: Any) -> bool:
     """Whether the registered operator must be used: something traces, or a coordinate is a tensor."""
     if torch.compiler.is_compiling() or type(x) not in _PLAIN or x.is_nested:
         return True
-    if any(isinstance(value, Tensor) for value in values):
-        return True
+    for value in values:  # any() would take a microsecond for its generator
+        if isinstance(value, Tensor):
+            return True
     return (
         torch._C._functorch.peek_interpreter_stack() is not None
         or torch._C._len_torch_dispatch_stack() > 0
