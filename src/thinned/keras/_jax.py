@@ -1,0 +1,37 @@
+"""Keras on JAX: addresses as arrays, so that no step compiles anything anew."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+import thinned.jax
+
+DTYPE = "uint32"
+"""Of the words (seed low, seed high, step) that a bound model keeps."""
+
+_NEXT = np.array([0, 0, 1], np.uint32)
+
+
+def read(words: Any) -> tuple[Any, Any]:
+    """The seed and the step."""
+    return words[:2], words[2]
+
+
+def grown(words: Any) -> Any:
+    """The words after one more training call."""
+    return words + _NEXT
+
+
+def seed(pair: Any) -> Any:
+    """A seed from what `SeedGenerator.next` gives."""
+    return pair.astype(jnp.uint32)
+
+
+def drop(x: Any, rate: float, **address: Any) -> Any:
+    """`thinned.jax.dropout`."""
+    return thinned.jax.dropout(x, rate, **address)
+
+
+def check_alone() -> None:
+    """Nothing: JAX's arrays are global, and the law's masks are the same under any sharding."""

@@ -1,0 +1,91 @@
+"""The table of a model's sites."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from thinned.keras._bind import binding_of
+from thinned.keras._binding import site_layers
+from thinned.mask.address import site_id
+from thinned.methods.site import Site, Sites, use_name
+
+
+def sites(model: Any, *inputs: Any) -> Sites:
+    """Name, site id, rate and mask shape of every layer of ours in a model, bound or to be bound.
+
+    Args:
+        model: any Keras model or layer.
+        *inputs: of one call; with them the model is run once in evaluation, which takes no step. Without them the
+            shapes are those of the model's graph, where it has one, `?` for the size of the batch.
+
+    Raises:
+        BindError: two layers would draw alike.
+
+    Example:
+        >>> import keras, thinned.keras
+        >>> layers = [keras.Input((4,)), keras.layers.Dense(8), thinned.keras.layers.Dropout(0.5, name="drop")]
+        >>> print(thinned.keras.sites(keras.Sequential(layers)))
+        name        site  rate  mask shape
+        drop  2675414834   0.5  (?, 8)
+    """
+    binding = binding_of(model)
+    layers = site_layers(model) if binding is None else binding.layers
+    names = {id(layer): name for name, layer in layers.items()}
+    calls = _seen(model, inputs, layers) if inputs else list(_graph_calls(model, frozenset(names)))
+    uses: Counter[str] = Counter()
+    found = []
+    for layer, shape in calls:
+        name = names[id(layer)]
+        found.append(_site(use_name(name, uses[name]), layer, shape))
+        uses[name] += 1
+    if not inputs:
+        found += [_site(name, layer, None) for name, layer in layers.items() if name not in uses]
+    return Sites(found)
+
+
+def _site(name: str, layer: Any, shape: tuple[int | None, ...] | None) -> Site:
+    if shape is not None:
+        shared = layer.shared(shape)
+        shape = tuple(1 if axis in shared else size for axis, size in enumerate(shape))
+    return Site(name, site_id(name), float(layer.rate), shape)
+
+
+def _graph_calls(model: Any, ours: frozenset[int]) -> Iterator[tuple[Any, tuple[int | None, ...]]]:
+    """Layers of ours and the shapes of their inputs, call by call, as far as graphs tell."""
+    graph = getattr(model, "_functional", None) or model
+    for nodes in _by_depth(graph):
+        for node in nodes:
+            layer = node.operation
+            if id(layer) in ours:
+                yield layer, tuple(node.input_tensors[0].shape)
+            elif isinstance(layer, keras.Model):
+                yield from _graph_calls(layer, ours)
+
+
+def _by_depth(graph: Any) -> list[Any]:
+    """The nodes of a functional model, from its inputs to its outputs; none of another."""
+    nodes = getattr(graph, "_nodes_by_depth", {})
+    return [nodes[depth] for depth in sorted(nodes, reverse=True)]
+
+
+def _seen(model: Any, inputs: tuple[Any, ...], layers: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """The same, of one call."""
+    found: list[tuple[Any, Any]] = []
+
+    def watched(layer: Any) -> Any:
+        def call(x: Any, training: bool = False) -> Any:
+            found.append((layer, tuple(x.shape)))
+            return x
+
+        return call
+
+    for layer in layers.values():
+        vars(layer)["call"] = watched(layer)
+    try:
+        model(*inputs, training=False)
+    finally:
+        for layer in layers.values():
+            del vars(layer)["call"]
+    return found

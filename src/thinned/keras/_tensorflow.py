@@ -1,0 +1,49 @@
+"""Keras on TensorFlow: addresses as tensors, so that no step traces anything anew."""
+
+from typing import Any
+
+import tensorflow as tf
+
+import thinned.tensorflow
+from thinned.errors import BindError
+
+DTYPE = "int64"
+"""Of the words (seed low, seed high, step) that a bound model keeps."""
+
+_WORD = 0xFFFFFFFF
+
+
+def read(words: Any) -> tuple[Any, Any]:
+    """The seed and the step, in a form that later changes of the words leave alone."""
+    low, high, step = tf.unstack(tf.identity(words))
+    return _joined(low, high), step
+
+
+def grown(words: Any) -> Any:
+    """The words after one more training call."""
+    return tf.identity(words) + tf.constant([0, 0, 1], tf.int64)
+
+
+def seed(pair: Any) -> Any:
+    """A seed from what `SeedGenerator.next` gives."""
+    low, high = tf.unstack(tf.cast(pair, tf.int64))
+    return _joined(low & _WORD, high)
+
+
+def drop(x: Any, rate: float, **address: Any) -> Any:
+    """`thinned.tensorflow.dropout`."""
+    return thinned.tensorflow.dropout(x, rate, **address)
+
+
+def check_alone() -> None:
+    """Refuse replicas whose rows nobody named."""
+    count = tf.distribute.get_strategy().num_replicas_in_sync
+    if count > 1:
+        raise BindError(
+            f"expected one replica, or bind(model, seed, batch=(axis, global_size, start)) in each; got {count} "
+            "replicas of a tf.distribute strategy, so samples would share masks."
+        )
+
+
+def _joined(low: Any, high: Any) -> Any:
+    return low | tf.bitwise.left_shift(high, tf.constant(32, tf.int64))

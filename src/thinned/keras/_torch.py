@@ -1,0 +1,56 @@
+"""Keras on PyTorch: addresses as integers in eager code, as tensors where something traces."""
+
+from typing import Any
+
+import torch
+
+import thinned.torch
+from thinned.errors import BindError
+
+DTYPE = "int64"
+"""Of the words (seed low, seed high, step) that a bound model keeps."""
+
+_WORD = 0xFFFFFFFF
+
+
+def read(words: Any) -> tuple[Any, Any]:
+    """The seed and the step, in a form that later changes of the words leave alone."""
+    if words.is_meta:
+        return 0, 0  # only shapes are asked for
+    if torch.compiler.is_compiling():
+        words = words.detach().clone()
+        return words[0] | words[1] << 32, words[2]
+    low, high, step = words.tolist()
+    return low | high << 32, step
+
+
+def grown(words: Any) -> Any:
+    """The words after one more training call."""
+    step = words[2:].detach() + 1 & _WORD
+    return torch.cat([words[:2].detach(), step])
+
+
+def seed(pair: Any) -> Any:
+    """A seed from what `SeedGenerator.next` gives."""
+    if pair.is_meta:
+        return 0
+    if torch.compiler.is_compiling():
+        low, high = (pair[at].to(torch.int64) & _WORD for at in (0, 1))
+        return low | high << 32
+    low, high = pair.tolist()
+    return low & _WORD | (high & _WORD) << 32
+
+
+def drop(x: Any, rate: float, **address: Any) -> Any:
+    """`thinned.torch.dropout`; on the meta device, where there are only shapes, `x`."""
+    return x if x.is_meta else thinned.torch.dropout(x, rate, **address)
+
+
+def check_alone() -> None:
+    """Refuse ranks whose rows nobody named."""
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
+        raise BindError(
+            f"expected bind(model, seed, batch=(axis, global_size, start)) under torch.distributed; got no batch "
+            f"on rank {distributed.get_rank()} of {distributed.get_world_size()}, so samples would share masks."
+        )

@@ -1,0 +1,76 @@
+"""Swapping a framework's dropout for ours: what was done, and what code draws for itself."""
+
+import dis
+import inspect
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from types import CodeType, FunctionType
+from typing import Any
+
+
+@dataclass
+class Report:
+    """What `convert` did.
+
+    Args:
+        swapped: name -> what stands there now.
+        left: name -> why it was left as it is, and what to do.
+
+    Example:
+        >>> print(Report({"drop": "Dropout(rate=0.5)"}, {"rnn": "draws inside one fused call"}))
+        swapped 1, left 1
+          drop: Dropout(rate=0.5)
+          rnn: left; draws inside one fused call
+    """
+
+    swapped: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """One line a layer."""
+        lines = [f"swapped {len(self.swapped)}, left {len(self.left)}"]
+        lines += [f"  {name or '(the model itself)'}: {what}" for name, what in self.swapped.items()]
+        lines += [f"  {name or '(the model itself)'}: left; {why}" for name, why in self.left.items()]
+        return "\n".join(lines)
+
+
+def drawn_by(
+    function: Any, names: Collection[str], is_layer: Callable[[Any], bool], depth: int = 2
+) -> Iterator[str]:
+    """The random functions that a function names, and those that functions of its module name for it.
+
+    Args:
+        function: whose code is read; anything that has no Python code names none.
+        names: of random functions.
+        is_layer: whether an object is a layer, which is called dropout and is no function.
+        depth: how many functions of its module may stand between.
+    """
+    function = inspect.unwrap(function)
+    if not isinstance(function, FunctionType):
+        return
+    for name in _names(function.__code__):
+        target = function.__globals__.get(name)
+        if is_layer(target) or inspect.isclass(target):
+            continue
+        if name in names and not _is_attribute_of_self(function.__code__, name):
+            yield name
+        elif depth and isinstance(target, FunctionType) and target.__module__ == function.__module__:
+            yield from drawn_by(target, names, is_layer, depth - 1)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _is_attribute_of_self(code: CodeType, name: str) -> bool:
+    """Whether every `name` in the code is `self.name`: a layer that is called dropout, not a function."""
+    owners = []
+    previous: dis.Instruction | None = None
+    for step in dis.get_instructions(code):
+        if step.argval == name and step.opname.startswith("LOAD"):
+            owners.append(previous is not None and previous.argval == "self")
+        previous = step
+    return bool(owners) and all(owners)
