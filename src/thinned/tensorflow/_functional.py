@@ -1,5 +1,6 @@
 """Dropout of tensors at an address."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -61,6 +62,7 @@ def dropout(
     """
     x = _dense(x)
     at = coordinates((seed, site, step, draw))
+    share = tuple(share) if isinstance(share, Iterable) else share  # it is read again for the gradient
     return _thin(x, _Draw(level(rate), at, share, read(window)))
 
 

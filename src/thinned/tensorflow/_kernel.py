@@ -29,5 +29,6 @@ def drop(x: Tensor, threshold: int, at: Coordinates, share: Share, window: Windo
 
 
 def _memory(x: Tensor) -> Memory:
-    values: Any = np.asarray(x)  # a view: nothing is copied
+    # A view: nothing is copied. NumPy makes no array of a bfloat16 without axes.
+    values: Any = np.asarray(x if x.shape.rank else tf.reshape(x, [1]))
     return Memory(x.dtype.name, values.__array_interface__["data"][0], values.size, (x, values))

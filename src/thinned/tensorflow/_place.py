@@ -82,11 +82,10 @@ def place(x: Tensor, share: Share, window: Read | None) -> Place:
         layout([0] * rank, share, ([0] * len(whole), [0] * len(index)))  # says what is expected
     known = layout(*_known(sizes, share, whole, index))
     shared = known.shared
-    index = [given if tf.is_tensor(given) else _plain(given) for given in index]
     return _rows(
         [1 if axis in shared else size for axis, size in enumerate(sizes)],
         [1 if axis in shared else size for axis, size in enumerate(whole)],
-        [0 if axis in shared else start for axis, start in enumerate(index)],
+        [0 if axis in shared else _plain(given) for axis, given in enumerate(index)],
     )
 
 
@@ -155,6 +154,8 @@ def _is_same(size: Size, whole: Size) -> bool:
 
 
 def _plain(index: Any) -> Any:
+    if tf.is_tensor(index):
+        return index
     return np.asarray(index, np.int64) if _is_ids(index) else int(index)
 
 
