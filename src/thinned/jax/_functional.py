@@ -114,6 +114,6 @@ def uniform(
 
 @partial(jax.jit, static_argnames="where")
 def _uniform(at: Any, *data: Any, where: Place) -> Array:
-    if 0 in where.shape:
+    if 0 in where.mask_shape:
         return jnp.zeros(where.mask_shape, jnp.float32)
     return (_plain.half_words(at, data, where).astype(jnp.float32) + 0.5) / LEVELS

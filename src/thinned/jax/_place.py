@@ -107,11 +107,13 @@ class Rows:
     Args:
         axes: how many leading axes number the rows.
         run: elements in a row.
+        inner: positions of the array, behind the row's axes, that share each element.
         aligned: whether every row is known to begin with a block.
     """
 
     axes: int
     run: int
+    inner: int
     aligned: bool
 
 
@@ -120,7 +122,7 @@ def rows(where: Place) -> Rows:
     axis, run = len(where.shape), 1
     while axis and where.mask_shape[axis - 1] == 1 == where.logical_shape[axis - 1]:
         axis -= 1
-    last = axis
+    last, inner = axis, math.prod(where.shape[axis:])
     while axis and where.kinds[axis - 1] != IDS and where.stride(axis - 1) == run:
         if axis - 1 in where.shared:
             break
@@ -128,7 +130,7 @@ def rows(where: Place) -> Rows:
         run *= where.shape[axis]
     begins = [where.stride(a) for a in range(axis) if where.mask_shape[a] > 1 or where.kinds[a] != WHOLE]
     begins += [where.stride(a) for a in range(axis, last) if where.kinds[a] == START]
-    return Rows(axis, run, all(stride % 8 == 0 for stride in begins))
+    return Rows(axis, run, inner, all(stride % 8 == 0 for stride in begins))
 
 
 def bases(where: Place, data: Sequence[Array], folded: Rows) -> Wide:
@@ -141,6 +143,20 @@ def bases(where: Place, data: Sequence[Array], folded: Rows) -> Wide:
 def elements(where: Place, data: Sequence[Array]) -> Wide:
     """The element of every position; the shape of the mask."""
     return _sum(where, data, range(len(where.shape)), where.mask_shape, positions=True)
+
+
+def blocks(where: Place, data: Sequence[Array]) -> Wide | None:
+    """The blocks of every position, where the last axis of the mask consists of whole ones; else None.
+
+    Their shape is the mask's without shared axes behind, and with an eighth of its last axis.
+    """
+    last = max((axis for axis, size in enumerate(where.logical_shape) if size > 1), default=None)
+    if last is None or where.kinds[last] != WHOLE or where.shape[last] % 8 or where.logical_shape[last] % 8:
+        return None
+    shape = where.mask_shape[:last]
+    before = _sum(where, data, range(last), shape, positions=True)
+    here = _wide.times(_wide.iota(where.shape[last] // 8), 8, narrow=where.is_narrow)
+    return _wide.block_of(_wide.add(_wide.reshape(before, (*shape, 1)), here))
 
 
 def _sum(

@@ -16,7 +16,7 @@ from jax import Array
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from thinned.jax import _plain
+from thinned.jax import _call, _plain
 from thinned.jax._mesh import alike
 from thinned.jax._place import Place
 
@@ -83,15 +83,27 @@ ad.primitive_transposes[thin_p] = _transpose
 batching.primitive_batchers[thin_p] = _batch
 
 
-def _lower(context: Any, *operands: Any, **known: Any) -> Any:
-    run = partial(_plain.thin, whole=_on_one_device(context))
-    return mlir.lower_fun(run, multiple_results=False)(context, *operands, **known)
+def _lower(context: Any, *operands: Any, place: Place, lanes: int) -> Any:
+    run = partial(_plain.thin, program=_program(context))
+    return mlir.lower_fun(run, multiple_results=False)(context, *operands, place=place, lanes=lanes)
 
 
-def _on_one_device(context: Any) -> bool:
-    """Whether the program is for one device, known and not exported, so that nothing will cut it."""
-    devices = getattr(context.module_context.axis_context, "num_devices", None)
-    return devices == 1 and not context.module_context.lowering_parameters.for_export
+def _lower_on_cpu(context: Any, *operands: Any, place: Place, lanes: int) -> Any:
+    if lanes or _program(context) != _plain.WHOLE or not _call.is_ready(context.avals_in[0].dtype):
+        return _lower(context, *operands, place=place, lanes=lanes)
+    return mlir.lower_fun(_call.thin, multiple_results=False)(context, *operands, place=place, lanes=lanes)
+
+
+def _program(context: Any) -> str:
+    """Whom the program is for; an exported one is for anybody."""
+    module = context.module_context
+    if module.lowering_parameters.for_export:
+        return _plain.CUT
+    by_hand = getattr(module.axis_context, "manual_axes", None)
+    if by_hand is not None:
+        return _plain.LOCAL if by_hand == frozenset(module.axis_context.mesh.axis_names) else _plain.CUT
+    return _plain.WHOLE if getattr(module.axis_context, "num_devices", None) == 1 else _plain.CUT
 
 
 mlir.register_lowering(thin_p, _lower)
+mlir.register_lowering(thin_p, _lower_on_cpu, platform="cpu")

@@ -44,7 +44,7 @@ def level(rate: Any) -> int | Array:
             f"expected a rate as one number or an array of one; got a {rate.dtype} array of shape "
             f"{rate.shape}. To draw for many, use jax.vmap."
         )
-    value = jax.lax.stop_gradient(rate)
+    value = jnp.asarray(jax.lax.stop_gradient(rate))
     value = value.astype(jnp.float64 if value.dtype == jnp.float64 else jnp.float32)
     return jnp.round(jnp.clip(jnp.nan_to_num(value, nan=1.0), 0, 1) * LEVELS).astype(jnp.uint32)
 
@@ -62,7 +62,7 @@ def _seed(seed: Any) -> tuple[Any, Any]:
         return key & _LOW, key >> 32
     _check("seed", seed)
     low = seed.astype(jnp.uint32)
-    if seed.dtype in {jnp.int64, jnp.uint64}:
+    if seed.dtype.itemsize == 8:
         return low, (seed >> 32).astype(jnp.uint32)
     # A negative number of any width is its two's complement in 64 bits.
     return low, jnp.where(seed < 0, jnp.uint32(_LOW), jnp.uint32(0))

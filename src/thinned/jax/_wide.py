@@ -30,7 +30,7 @@ def words(value: Any) -> Any:
         found = np.asarray(value, np.int64)
         return np.stack([found & 0xFFFFFFFF, found >> 32], axis=-1).astype(np.uint32)
     low = value.astype(jnp.uint32)
-    if value.dtype in {jnp.int64, jnp.uint64}:
+    if value.dtype.itemsize == 8:
         return jnp.stack([low, (value >> 32).astype(jnp.uint32)], axis=-1)
     return jnp.stack([low, jnp.zeros_like(low)], axis=-1)
 
