@@ -10,6 +10,7 @@ from thinned.errors import DtypeError
 from thinned.kernels.execute import ADD, DROP, RELU, Coordinates, Memory, Team, crew, run
 from thinned.kernels.execute import relu_gradient as _relu_gradient
 from thinned.kernels.openmp import team
+from thinned.kernels.pages import LEAST, ask_for_large
 from thinned.mask.plan import Plan
 from thinned.methods.dropout import plan
 from thinned.torch import _plain
@@ -47,7 +48,7 @@ def thin(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor |
     if not x.is_cpu:
         return _plain.thin(op, x, how, address, residual)
     source = _whole(x)
-    result = torch.empty_like(source)
+    result = _fresh(source)
     _thin(op, source, result, how, address, None if residual is None else _whole(residual))
     return result if source is x else torch.empty_like(x).copy_(result)
 
@@ -74,7 +75,7 @@ def relu_gradient(gradient: Tensor, output: Tensor, scale: float) -> Tensor:
     if not gradient.is_cpu:
         return _plain.relu_gradient(gradient, output, scale)
     gradient, output = _whole(gradient), _whole(output)
-    result = torch.empty_like(gradient)
+    result = _fresh(gradient)
     _relu_gradient(
         _memory(gradient),
         _memory(output),
@@ -83,6 +84,15 @@ def relu_gradient(gradient: Tensor, output: Tensor, scale: float) -> Tensor:
         threads=torch.get_num_threads(),
         team=_TEAM,
     )
+    return result
+
+
+def _fresh(x: Tensor) -> Tensor:
+    """A tensor like `x` that is about to be written throughout."""
+    result = torch.empty_like(x)
+    size = result.nbytes
+    if size >= LEAST:
+        ask_for_large(result.data_ptr(), size)
     return result
 
 
