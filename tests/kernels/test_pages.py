@@ -1,5 +1,6 @@
 """Large pages are asked for where they lie wholly within, and nowhere else."""
 
+import numpy as np
 import pytest
 
 from thinned.kernels import pages
@@ -47,8 +48,7 @@ class TestAskForLarge:
     @pytest.mark.skipif(pages._call is None, reason="this system has no madvise")
     def test_real_memory(self):
         """The system takes the advice, and the memory is as good as before."""
-        numpy = pytest.importorskip("numpy")
-        x = numpy.empty(16 * HUGE, numpy.uint8)
+        x = np.empty(16 * HUGE, np.uint8)
         pages.ask_for_large(x.ctypes.data, x.nbytes)
         x[:] = 7
 

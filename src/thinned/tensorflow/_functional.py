@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from thinned.errors import DtypeError
+from thinned.errors import DtypeError, ThinnedError
 from thinned.mask.rate import LEVELS, scale
 from thinned.mask.sharing import Share, Window
 from thinned.tensorflow import _kernel
@@ -60,8 +60,19 @@ def dropout(
         Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15,
         2014, https://jmlr.org/papers/v15/srivastava14a.html. We differ: rescaling at training time.
     """
-    x = _dense(x)
-    at = coordinates((seed, site, step, draw))
+    try:
+        return _dropout(x, rate, (seed, site, step, draw), share, window)
+    except ThinnedError as error:
+        # AutoGraph replaces the errors of a traced function, save those that ask to be left as they are.
+        error.ag_pass_through = True  # type: ignore[attr-defined]
+        raise
+
+
+@tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+def _dropout(
+    x: Any, rate: Any, address: tuple[Coordinate, ...], share: Share, window: Window | None
+) -> Tensor:
+    x, at = _dense(x), coordinates(address)
     share = tuple(share) if isinstance(share, Iterable) else share  # it is read again for the gradient
     return _thin(x, _Draw(level(rate), at, share, read(window)))
 
@@ -93,10 +104,11 @@ class _Draw(NamedTuple):
 
 def _thin(x: Tensor, draw: _Draw) -> Tensor:
     """The mask at an address, applied; its gradient is itself, and draws again."""
+    shape = x.shape  # of the input a gradient needs no more
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def thin(x: Tensor) -> Any:
-        return _drop(x, draw), lambda gradient: _thin(tf.ensure_shape(gradient, x.shape), draw)
+        return _drop(x, draw), lambda gradient: _thin(tf.ensure_shape(gradient, shape), draw)
 
     return thin(x)
 
