@@ -1,0 +1,148 @@
+"""Bound networks: every draw of every layer has an address, and the step is saved with the parameters."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, SupportsIndex, TypeVar
+
+from mxnet import gluon
+
+from thinned.errors import BindError
+from thinned.methods.site import check_names
+from thinned.mxnet._binding import Batch, Binding
+from thinned.mxnet._strangers import of_its_own
+
+Net = TypeVar("Net", bound=Any)
+
+
+def bind(net: Net, seed: SupportsIndex, batch: Batch | None = None) -> Net:
+    """Give every draw of a network an address: its masks become a function of (seed, block's name, step).
+
+    In place. The step counts training calls of `net`, from 0 (calls under `autograd.record` or `train_mode`), and
+    is part of what `save_parameters` writes, beside the seed; a file from before loads too, and leaves them. Bind
+    before or after `initialize` and `hybridize`. Blocks that are not from `thinned.mxnet` are left alone: see
+    `convert`.
+
+    Args:
+        net: any Gluon block. A bound network inside it is unbound, and binding again replaces.
+        seed: the run, in [-2^63, 2^64).
+        batch: `(axis, global_size, start)`: where the local rows lie in the global batch. With MXNet's
+            distributed key-value stores it must be given.
+
+    Returns:
+        `net`.
+
+    Raises:
+        AddressError: a seed outside its width.
+        BindError: a `batch` that is not three integers, or is missing among several workers; or two blocks with
+            one `site`.
+
+    Example:
+        >>> import mxnet as mx, thinned, thinned.mxnet
+        >>> net = mx.gluon.nn.HybridSequential()
+        >>> net.add(mx.gluon.nn.Dense(8), thinned.mxnet.Dropout(0.5))
+        >>> net.initialize(mx.init.One())
+        >>> _ = thinned.mxnet.bind(net, seed=0)
+        >>> with mx.autograd.record():
+        ...     first = (net(mx.nd.ones((1, 4))) != 0).asnumpy()
+        >>> bool((first == thinned.mask.keep((1, 8), 0.5, seed=0, site="1", step=0)).all())
+        True
+    """
+    strangers = attach(net, seed, batch)
+    if strangers:
+        warnings.warn(
+            f"{', '.join(map(repr, strangers))}: Gluon's own dropout, whose masks this seed does not govern; "
+            "thinned.mxnet.convert(net, seed=...) replaces what it can and reports the rest.",
+            stacklevel=2,
+        )
+    return net
+
+
+def attach(net: Any, seed: SupportsIndex, batch: Batch | None = None) -> list[str]:
+    """`bind`, which returns the names of Gluon's own layers and does not warn of them."""
+    _check_batch(batch)
+    layers = site_layers(net)
+    binding = Binding(seed, batch, layers)
+    blocks = dict(named_blocks(net))
+    for block in blocks.values():
+        unbind(block)
+    for name, layer in layers.items():
+        layer.join(binding, name)
+    binding.watch(net, binding.root_call)
+    for block in blocks.values():
+        if block is not net and not hasattr(type(block), "is_thinned") and any(True for _ in _ours(block)):
+            binding.watch(block, binding.block_call)
+    net.__dict__["_collect_params_with_prefix"] = partial(binding.collect, net._collect_params_with_prefix)
+    net.__dict__["load_parameters"] = partial(binding.load, net, net.load_parameters)
+    net.__dict__["_thinned"] = binding
+    forget_graphs(net)
+    return [name for name, block in blocks.items() if of_its_own(block) is not None]
+
+
+def unbind(net: Any) -> None:
+    """Take a binding off: its layers are free again. Nothing happens to a network that is not bound."""
+    binding: Binding | None = net.__dict__.pop("_thinned", None)
+    if binding is None:
+        return
+    for block in binding.watched:
+        block.__dict__.pop("forward", None)
+    for name in ("_collect_params_with_prefix", "load_parameters"):
+        net.__dict__.pop(name, None)
+    for layer in binding.layers.values():
+        layer.leave(binding)
+    forget_graphs(net)
+
+
+def forget_graphs(net: Any) -> None:
+    """Have hybridised blocks make their graphs anew: those they have hold other draws."""
+    for _, block in named_blocks(net):
+        if isinstance(block, gluon.HybridBlock):
+            block._clear_cached_op()
+
+
+def site_layers(net: Any) -> dict[str, Any]:
+    """The layers of ours in a network, by the names of their sites.
+
+    Raises:
+        BindError: two of them would draw alike.
+    """
+    found = [(layer.site or name, layer) for name, layer in _ours(net)]
+    check_names(name for name, _ in found)
+    return dict(found)
+
+
+def named_blocks(net: Any) -> Iterator[tuple[str, Any]]:
+    """Every block once, with its path: the names that Gluon's containers and attributes give, with dots."""
+    seen: set[int] = set()
+
+    def walk(path: str, block: Any) -> Iterator[tuple[str, Any]]:
+        if id(block) in seen:
+            return
+        seen.add(id(block))
+        yield path, block
+        for name, child in block._children.items():
+            yield from walk(f"{path}.{name}" if path else name, child)
+
+    return walk("", net)
+
+
+def _ours(net: Any) -> Iterator[tuple[str, Any]]:
+    return ((name, block) for name, block in named_blocks(net) if hasattr(type(block), "is_thinned"))
+
+
+def _check_batch(batch: Batch | None) -> None:
+    if batch is None:
+        workers = os.environ.get("DMLC_NUM_WORKER", "1")
+        if workers.isdecimal() and int(workers) > 1:
+            raise BindError(
+                f"expected batch=(axis, global_size, start) among {workers} workers, whose samples must not share "
+                "masks; got none. With kv = mx.kv.create('dist_sync') and n local rows it is "
+                "(0, n * kv.num_workers, n * kv.rank)."
+            )
+    elif not (
+        isinstance(batch, (tuple, list))
+        and len(batch) == 3
+        and all(isinstance(value, int) for value in batch)
+    ):
+        raise BindError(f"expected batch=(axis, global_size, start), three integers; got {batch!r}.")

@@ -1,0 +1,236 @@
+"""What a bound network knows, and how it gives every draw an address, imperative and hybridised.
+
+Gluon calls a hybridised block's children once, with symbols, and afterwards runs the graph that they left. So a
+layer in a graph has its address from an input of the graph, its *ticket*: a fresh array for each call, made when
+the graph is called, and kept by MXNet until the backward pass has read it. Nothing is ever written to one.
+
+Blocks are watched by a `forward` of their own, set on the object. Gluon's hooks would not do: they miss the end of
+a call that raises, and `hybridize` warns of them.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any, SupportsIndex
+
+import mxnet as mx
+from mxnet import autograd, gluon
+
+from thinned.errors import BindError
+from thinned.kernels.execute import Coordinates
+from thinned.mask.address import seed64, site_id
+from thinned.mask.sharing import Window
+from thinned.methods.site import use_name
+
+Batch = tuple[int, int, int]
+
+KEY = "thinned.address"
+"""Where a file of parameters keeps (seed, step)."""
+
+
+class _Call:
+    """One call of the root: its step, how often each layer has drawn in it, and the graph being made, if any."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self.uses: Counter[str] = Counter()
+        self.traced: Counter[str] | None = None
+
+
+class _Active(threading.local):
+    """The root calls that this thread is in, the innermost last."""
+
+    def __init__(self) -> None:
+        self.calls: list[_Call] = []
+
+
+class Ticket(gluon.Parameter):  # type: ignore[misc]
+    """The input of a graph that a layer's address comes in: seed, step, uses before the graph was called."""
+
+    def __init__(self, binding: "Binding", name: str, place: int) -> None:
+        super().__init__(f"thinned{place}_address", grad_req="null", shape=(3,), dtype="int64")
+        self._of = binding, name
+
+    def var(self) -> Any:
+        """The symbol."""
+        return mx.sym.var(self.name, shape=(3,), dtype="int64")
+
+    def data(self, ctx: Any = None) -> Any:
+        """A fresh array, for the call that the thread is in."""
+        binding, name = self._of
+        calls = binding.active.calls
+        values = (calls[-1].step, calls[-1].uses[name]) if calls else (binding.step, 0)
+        return mx.nd.array((_signed(binding.seed), *values), ctx=ctx, dtype="int64")
+
+    def _finish_deferred_init(self) -> None:
+        """Nothing is deferred."""
+
+    def _reduce(self) -> Any:
+        return self.data()
+
+
+class Saved(gluon.Parameter):  # type: ignore[misc]
+    """Seed and step, as a file of parameters has them."""
+
+    def __init__(self, binding: "Binding") -> None:
+        super().__init__(KEY, grad_req="null", shape=(2,), dtype="int64")
+        self._binding = binding
+
+    def _reduce(self) -> Any:
+        make = mx.np.array if mx.util.is_np_array() else mx.nd.array
+        return make((_signed(self._binding.seed), self._binding.step), dtype="int64")
+
+    def _load_init(self, data: Any, *_: Any, **__: Any) -> None:
+        found = data.asnumpy()
+        if found.dtype != "int64" or found.shape != (2,) or not 0 <= found[1] < 1 << 32:
+            raise BindError(
+                f"expected {KEY} in the file as int64 (seed, step), exact to the last bit; got {found.dtype} of "
+                f"shape {found.shape}. Was it cast or averaged with the weights? Delete the key and bind anew."
+            )
+        self._binding.seed, self._binding.step = int(found[0]) % (1 << 64), int(found[1])
+
+
+class Binding:
+    """What a bound network knows: its seed, its step, its layers' names, and where it is in a call.
+
+    Args:
+        seed: the run.
+        batch: `(axis, global_size, start)` of the local rows in the global batch, or None.
+        layers: of ours, by the names of their sites.
+    """
+
+    def __init__(self, seed: SupportsIndex, batch: Batch | None, layers: dict[str, Any]) -> None:
+        self.seed, self.step = seed64(seed), 0
+        self.batch = batch
+        self.layers = layers
+        self.tickets = {name: Ticket(self, name, place) for place, name in enumerate(layers)}
+        self.active = _Active()
+        self.graphs: dict[int, Counter[str]] = {}
+        self.watched: list[gluon.Block] = []
+        self._lock = threading.Lock()
+
+    def watch(self, block: gluon.Block, watcher: Callable[..., Any]) -> None:
+        """Have `watcher(block, forward, *args)` called where `block.forward` would be."""
+        block.__dict__["forward"] = partial(watcher, block, block.forward)
+        self.watched.append(block)
+
+    def root_call(self, block: gluon.Block, forward: Callable[..., Any], *args: Any) -> Any:
+        """One call of the root: a step, if it trains."""
+        if _is_symbolic(args):
+            return forward(*args)
+        calls = self.active.calls
+        calls.append(_Call(self._advance()))
+        try:
+            return self.block_call(block, forward, *args)
+        finally:
+            calls.pop()
+
+    def _advance(self) -> int:
+        with self._lock:  # two threads that call one network have steps of their own
+            step = self.step
+            if autograd.is_training():
+                if step >= (1 << 32) - 1:
+                    raise BindError(f"expected at most 2^32 training steps; got {step + 1}. Bind anew.")
+                self.step = step + 1
+            return step
+
+    def block_call(self, block: gluon.Block, forward: Callable[..., Any], *args: Any) -> Any:
+        """One call of a block that holds layers of ours: as a graph, if it is hybridised."""
+        calls = self.active.calls
+        if (
+            not getattr(block, "_active", False)
+            or not calls
+            or _is_symbolic(args)
+            or hasattr(block, "is_thinned")
+        ):
+            return forward(*args)
+        call, before = calls[-1], block._cached_op
+        call.traced = Counter()
+        try:
+            found = forward(*args)
+            if block._cached_op is not before:  # a graph was made, and layers told of their places in it
+                self.graphs[id(block)] = call.traced
+        finally:
+            call.traced = None
+        call.uses.update(self.graphs.get(id(block), ()))
+        return found
+
+    def use(self, name: str) -> Coordinates:
+        """The address of a layer's next draw, outside graphs."""
+        if not self.active.calls:
+            raise BindError(_outside(name))
+        call = self.active.calls[-1]
+        count = call.uses[name]
+        call.uses[name] += 1
+        return self.seed, site_id(use_name(name, count)), call.step, 0
+
+    def trace(self, name: str) -> int:
+        """How many draws of a layer come before this one in the graph being made."""
+        calls = self.active.calls
+        if not calls:
+            raise BindError(
+                f"layer {name!r} is bound, and its address comes from a call of the bound network; it was called "
+                "with a symbol outside one: by a larger hybridised block, or by hand. Bind the block that you "
+                "call, or take the binding off: thinned.mxnet.unbind(net)."
+            )
+        traced = calls[-1].traced
+        if traced is None:
+            return 0  # Gluon infers shapes of a block that is not hybridised; this graph is never run
+        traced[name] += 1
+        return traced[name] - 1
+
+    def is_traced(self, name: str) -> bool:
+        """Whether the graph being made has this layer's ticket among its inputs."""
+        calls = self.active.calls
+        return bool(calls and calls[-1].traced and name in calls[-1].traced)
+
+    def collect(self, original: Callable[..., dict[str, Any]], prefix: str = "") -> dict[str, Any]:
+        """Gluon's parameters by name, with seed and step among them."""
+        found = original(prefix)
+        found[f"{prefix}.{KEY}" if prefix else KEY] = Saved(self)
+        return found
+
+    def load(self, root: gluon.Block, original: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+        """Gluon's `load_parameters`; a file that was made before binding leaves seed and step."""
+        try:
+            original(*args, **kwargs)
+        except AssertionError as error:  # raised before anything is loaded
+            if f"'{KEY}' is missing" not in str(error):
+                raise
+            collect = root.__dict__.pop("_collect_params_with_prefix")
+            try:
+                original(*args, **kwargs)
+            finally:
+                root.__dict__["_collect_params_with_prefix"] = collect
+
+
+def batch_window(shape: tuple[int, ...], batch: Batch | None) -> Window | None:
+    """Where the local rows of an array lie in the global batch."""
+    if batch is None:
+        return None
+    axis, size, start = batch
+    if not -len(shape) <= axis < len(shape):
+        raise BindError(
+            f"expected activations with a batch axis {axis}, as bind(batch={batch}) says; got shape {shape}."
+        )
+    sizes, index = list(shape), [0] * len(shape)
+    sizes[axis], index[axis] = size, start
+    return tuple(sizes), tuple(index)
+
+
+def _is_symbolic(args: Any) -> bool:
+    if isinstance(args, (list, tuple)):
+        return any(_is_symbolic(each) for each in args)
+    return isinstance(args, mx.sym.Symbol)
+
+
+def _signed(seed: int) -> int:
+    return seed - (1 << 64) if seed >= 1 << 63 else seed
+
+
+def _outside(name: str) -> str:
+    return (
+        f"layer {name!r} is bound, and its address comes from a call of the bound network; it was called outside "
+        "one. Call the bound network, or bind the part that you call: thinned.mxnet.bind(part, seed)."
+    )
