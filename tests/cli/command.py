@@ -5,6 +5,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "THINNED_DATA"} | {
+    "NO_COLOR": "1"
+}
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -17,10 +21,9 @@ class Ended:
 
 def thinned(*arguments, cwd=None, **environment):
     """Run `python -m thinned` with no data directory and no colours."""
-    known = {name: value for name, value in os.environ.items() if name != "THINNED_DATA"}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "thinned", *map(str, arguments)],
-        env=known | {"COLUMNS": "200", "NO_COLOR": "1"} | environment,
+        env=ENVIRONMENT | {"COLUMNS": "200"} | environment,
         cwd=cwd,
         capture_output=True,
         text=True,

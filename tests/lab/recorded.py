@@ -50,7 +50,7 @@ def record(arm, seed, accuracy=0.8, *, base=BASE, versions=VERSIONS, status="fin
         "versions": versions,
         "machine": {"platform": "Linux", "processor": "Abacus"},
         "git": {"commit": "c0ffee" * 6 + "c0ff", "altered": False},
-        "started": f"2026-01-01T00:00:{seed:02d}+00:00",
+        "started": f"2026-01-01T00:00:{seed % 60:02d}+00:00",
         "duration_s": 1.5,
     }
     return Record(**(content | changes))

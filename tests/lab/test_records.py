@@ -87,7 +87,7 @@ class TestStore:
 
     @pytest.mark.parametrize("kept", [1, 0.25, 0.5, 0.75, -2])
     def test_a_torn_last_line_costs_only_itself(self, tmp_path, kept):
-        """It is reported and skipped, and the next writer begins a new line."""
+        """A reader skips it, and the next writer moves it aside, so that it is told no more."""
         store = Store(tmp_path / "records.jsonl")
         first, torn, last = record("none", 0), record("none", 1), record("none", 2)
         store.append(first)
@@ -95,20 +95,32 @@ class TestStore:
         cut = kept if isinstance(kept, int) else int(len(line) * kept)
         with store.path.open("ab") as file:
             file.write(line[:cut])
-        store.append(last)
-        found = store.read()
+        before, moved, after = store.read(), store.append(last), store.read()
 
-        assert (first, last) == found.records
-        assert [2] == [damage.line for damage in found.damaged]
+        assert ((first,), [2]) == (before.records, [damage.line for damage in before.damaged])
+        assert ((first, last), ()) == (after.records, after.damaged)
+        assert line[:cut] + b"\n" == store.torn.read_bytes()
+        assert len(line[:cut]) == moved
+
+    def test_a_torn_line_longer_than_a_block_is_moved_whole(self, tmp_path):
+        """However far back it begins; and one that is the whole file."""
+        for k, first in enumerate((record("none", 0).as_line(), b"")):
+            store = Store(tmp_path / f"{k}.jsonl")
+            tail = b"{" + b"x" * 200_000
+            store.path.write_bytes(first + tail)
+
+            assert len(tail) == store.append()
+            assert (first, tail + b"\n") == (store.path.read_bytes(), store.torn.read_bytes())
 
     def test_a_line_that_lacks_only_its_newline_counts(self, tmp_path):
         """It is whole; the next line does not run into it."""
         store = Store(tmp_path / "records.jsonl")
         first, second = record("none", 0), record("none", 1)
         store.path.write_bytes(first.as_line().rstrip(b"\n"))
-        store.append(second)
 
+        assert 0 == store.append(second)
         assert (first, second) == store.read().records
+        assert not store.torn.exists()
 
     def test_a_key_written_twice_counts_once(self, tmp_path):
         """The first writer wins."""
@@ -141,7 +153,7 @@ class TestStore:
             Store(tmp_path / "file" / "records.jsonl").append(record("none", 0))
 
     def test_a_short_write_is_no_success(self, tmp_path, monkeypatch):
-        """A full disk is an error, and the torn line is skipped later."""
+        """A full disk is an error, and leaves no torn line."""
         store, real = Store(tmp_path / "records.jsonl"), os.write
         store.append(record("none", 0))
         with monkeypatch.context() as patch:
@@ -151,3 +163,4 @@ class TestStore:
         store.append(record("none", 2))
 
         assert [0, 2] == [one.seed for one in store.read().records]
+        assert () == store.read().damaged

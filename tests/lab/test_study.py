@@ -6,9 +6,10 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
-from thinned.errors import ConfigurationError
+from thinned.errors import AddressError, ConfigurationError
 from thinned.lab import Study
 from thinned.lab.records import Record, Store
 
@@ -70,8 +71,15 @@ class TestRun:
 
     def test_diverged_runs_are_recorded(self, tmp_path):
         """They are results: nobody trains them again, and the sentence counts them."""
-        study(tmp_path, lr=1e30).run()
-        result = study(tmp_path, lr=1e30).run()
+        x = (
+            np.random.default_rng(0).normal(0, 1e30, (50, 4)).astype(np.float32)
+        )  # far beyond what learning bears
+        np.savez(
+            tmp_path / "vast.npz", train_x=x, train_y=np.arange(50) % 2, test_x=x, test_y=np.arange(50) % 2
+        )
+        vast = Study("dropout", str(tmp_path / "vast.npz"), seeds=2, settings=QUICK, out=tmp_path, jobs=2)
+        vast.run()
+        result = vast.run()
 
         assert (0, 4) == (result.new, result.reused)
         assert {"diverged"} == {record.status for record in result.records}
@@ -100,6 +108,7 @@ class TestDefaults:
             ({"name": "nothing"}, "name of a study: dropout; got 'nothing'"),
             ({"seeds": 1}, "at least 2 different seeds"),
             ({"seeds": [3, 3]}, "at least 2 different seeds"),
+            ({"seeds": -3}, "at least 2 different seeds"),
             ({"jobs": 0}, "at least 1 job; got 0"),
             ({"settings": {"epochs": 0}}, "epochs of at least 1"),
         ],
@@ -108,6 +117,12 @@ class TestDefaults:
         """Before any data is loaded."""
         with pytest.raises(ConfigurationError, match=message):
             Study(**arguments)
+
+    @pytest.mark.parametrize("seed", ["one", 1.5, 2**64, True])
+    def test_a_seed_that_is_none_is_refused_at_once(self, seed):
+        """It is the law's own error."""
+        with pytest.raises(AddressError):
+            Study(seeds=[0, seed])
 
 
 class TestKill:

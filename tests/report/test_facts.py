@@ -40,6 +40,19 @@ class TestGather:
 
         assert (6, 1) == (len(found.records), found.others)
 
+    def test_a_line_whose_design_is_not_its_own_is_not_followed(self):
+        """The key does not hold the design; one that was altered, or has no arms, is nobody's."""
+        for rates in ([0.9, 0.9], [0.0, 0.0]):
+            odd = record("none", 7, design=BASE.as_json() | {"rates": rates}, key="0" * 16)
+
+            assert gather(contents(*RUNS)).records == gather(contents(*RUNS, odd)).records
+
+    def test_a_repository_without_a_commit_is_no_source(self):
+        """There is nothing to name."""
+        runs = pairs((0.5, 0.6), git={"commit": None, "altered": True})
+
+        assert "Sources" not in dict(gather(contents(*runs)).made_with)
+
     def test_a_design_can_be_chosen(self):
         """As a study does for its own."""
         other = record("dropout", 0, base=Configuration(epochs=3))

@@ -1,11 +1,48 @@
-"""How words of the command line become values; what cannot become one is a usage error."""
+"""The options of `thinned study`, and how words become values; what cannot become one is a usage error."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 Number = TypeVar("Number", int, float)
+
+
+def _option(*names: str, of: str) -> Any:
+    return typer.Option(*names, help=of, show_default=False)
+
+
+Name = Annotated[str | None, typer.Argument(help="Which study; see --list.", show_default=False)]
+DataName = Annotated[
+    str | None,
+    _option(
+        of="digits, fashion-mnist, an .npz file or a folder of images. "
+        "By default Fashion-MNIST where it lies here already, else digits."
+    ),
+]
+Seeds = Annotated[int | None, _option(of="Paired seeds. [default: 5, or 10 for small data]")]
+Epochs = Annotated[int | None, _option(of="Passes over the data. [default: 10, or 100 for small data]")]
+Rates = Annotated[
+    str | None,
+    _option(
+        "--rates", of="Probability of dropping after each hidden layer, or one for all. [default: 0.2,0.5]"
+    ),
+]
+Width = Annotated[
+    str | None, _option(of="Units of each hidden layer, or one number for both. [default: 256,256]")
+]
+LearningRate = Annotated[float | None, _option(of="Learning rate. [default: 0.5]")]
+Batch = Annotated[
+    int | None, _option(of="Examples in a minibatch. [default: 256, or all where there are fewer]")
+]
+Out = Annotated[Path | None, _option(of="Folder for the records and the report. [default: runs/NAME-DATA]")]
+DataFolder = Annotated[Path | None, _option(of="Where Fashion-MNIST lies. [default: $THINNED_DATA]")]
+Jobs = Annotated[
+    int | None, _option(of="Runs at once. [default: one a processor, as many as the memory holds]")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Listing = Annotated[bool, typer.Option("--list", help="List the studies and what they ask.")]
 
 
 def integers(text: str) -> tuple[int, ...]:

@@ -1,12 +1,12 @@
 """`thinned report`: the page again, from the records alone."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from thinned.cli.damage import tell
 from thinned.errors import RecordError
 
 
@@ -32,8 +32,7 @@ def report(
             f"expected a folder with {RECORDS}; got {str(folder)!r}, without. `thinned study` writes it."
         )
     contents = Store(store).read()
-    for damage in contents.damaged:
-        print(f"{store}, line {damage.line} is skipped: {damage.reason}.", file=sys.stderr)
+    tell(store, contents.damaged)
     facts = gather(contents)
     path = write(facts, folder / "report.html")
     if as_json:

@@ -69,7 +69,8 @@ def _compiled_anew(function: Any) -> Kernel:
     Numba reads a damaged index before it writes the next one, so left to itself it would never mend it.
     """
     try:
-        FunctionCache(function).flush()
+        cache: Any = FunctionCache  # Numba has no types
+        cache(function).flush()
         return _compiled(function, on_disk=True)
     except Exception:  # a kernel's own error comes up again
         return _compiled(function, on_disk=False)

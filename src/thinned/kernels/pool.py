@@ -25,14 +25,19 @@ class _Job:
 
     def help(self) -> None:
         """Work too, unless it is too late for that."""
+        if self._enter():
+            try:
+                self._work()
+            except BaseException as error:
+                self.error = error
+            self._leave()
+
+    def _enter(self) -> bool:
         with self._lock:
-            if self._closed:
-                return
-            self._inside += 1
-        try:
-            self._work()
-        except BaseException as error:
-            self.error = error
+            self._inside += not self._closed
+            return not self._closed
+
+    def _leave(self) -> None:
         with self._lock:
             self._inside -= 1
             last = self._closed and not self._inside

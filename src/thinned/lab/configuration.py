@@ -1,12 +1,16 @@
 """What a trial trains: the network, the optimiser, and how long; plain values that a record can hold."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 from thinned.errors import ConfigurationError
 from thinned.mask import threshold
+
+EVALUATION_BATCH = 4096
+"""Examples evaluated at once: their activations stay in a few megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +44,16 @@ class Configuration:
     epochs: int = 10
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        object.__setattr__(self, "rates", tuple(float(rate) for rate in self.rates))
-        object.__setattr__(self, "lr", float(self.lr))
+        hidden = tuple(_size("width", width) for width in _several("hidden", self.hidden))
+        object.__setattr__(self, "hidden", hidden)
+        object.__setattr__(self, "rates", tuple(_real("rate", r) for r in _several("rates", self.rates)))
+        object.__setattr__(self, "lr", _real("learning rate", self.lr))
+        object.__setattr__(self, "batch", _size("batch", self.batch))
+        object.__setattr__(self, "epochs", _size("epochs", self.epochs))
         if not self.hidden:
             raise ConfigurationError(
                 "expected at least one hidden layer; got none. Give a width, such as 256."
             )
-        for name, size in (("width", min(self.hidden)), ("batch", self.batch), ("epochs", self.epochs)):
-            if size < 1:
-                raise ConfigurationError(
-                    f"expected {name} of at least 1; got {size}. Give a positive integer."
-                )
         if not 0 < self.lr < math.inf:
             raise ConfigurationError(
                 f"expected a positive, finite learning rate; got {self.lr}. The chapter uses 0.5."
@@ -79,10 +81,11 @@ class Configuration:
         if unknown:
             raise ConfigurationError(f"expected settings from {', '.join(values)}; got {', '.join(unknown)}.")
         values |= settings
+        values |= {name: _several(name, values[name]) for name in ("hidden", "rates")}
         if len(values["hidden"]) == 1:
-            values["hidden"] = tuple(values["hidden"]) * len(self.hidden)
+            values["hidden"] = values["hidden"] * len(self.hidden)
         if len(values["rates"]) == 1:
-            values["rates"] = tuple(values["rates"]) * len(values["hidden"])
+            values["rates"] = values["rates"] * len(values["hidden"])
         return Configuration(**values)
 
     def without_dropout(self) -> "Configuration":
@@ -99,3 +102,28 @@ class Configuration:
     def from_json(cls, values: Mapping[str, Any]) -> "Configuration":
         """The configuration that `as_json` wrote."""
         return cls(**{field.name: values[field.name] for field in fields(cls)})
+
+
+def _several(name: str, values: Any) -> tuple[Any, ...]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise ConfigurationError(
+            f"expected a sequence for {name}; got {values!r}. Give, for example, a tuple."
+        )
+    return tuple(values)
+
+
+def _size(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ConfigurationError(f"expected an integer for {name}; got {value!r}.")
+    if value < 1:
+        raise ConfigurationError(f"expected {name} of at least 1; got {value}. Give a positive integer.")
+    return int(value)
+
+
+def _real(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ConfigurationError(f"expected a number for {name}; got {value!r}.")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf  # an integer beyond every float

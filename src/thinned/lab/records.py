@@ -2,7 +2,7 @@
 
 A line is one JSON object. It is written by a single call under an exclusive lock and forced to the disk
 before the run counts as saved, so that processes killed at any moment leave at most one torn line, the last.
-A reader skips a damaged line and says so; the next writer begins a new line after it.
+A reader skips a damaged line and says so; the next writer moves a torn one aside.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from thinned.errors import RecordError
+from thinned.lab.fields import check
 
 if sys.platform != "win32":  # there, one write in append mode is all the protection there is
     import fcntl
@@ -68,17 +69,19 @@ class Record:
         """Parse one line.
 
         Raises:
-            ValueError: not JSON, a field that is missing, or a key that does not belong to the content.
+            ValueError: not JSON, a field that is missing or holds what it cannot, or a key that does not belong
+                to the content.
         """
         try:
             values = json.loads(line)
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"not a JSON document ({error})") from None
         if not isinstance(values, dict):
             raise ValueError(f"expected an object, got {type(values).__name__}")
         missing = [field.name for field in fields(cls) if field.name not in values]
         if missing:
             raise ValueError(f"without {', '.join(missing)}")
+        check(values)
         record = cls(**{field.name: values[field.name] for field in fields(cls)})
         if record.key != key_of(record.identity()):
             raise ValueError(f"its key {record.key} does not belong to its content")
@@ -168,20 +171,43 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, *records: Record) -> None:
-        """Add one line a record, and return only when they are on the disk; none only makes the file."""
+    @property
+    def torn(self) -> Path:
+        """Where lines go that their writer did not finish."""
+        return self.path.with_name(self.path.name + ".torn")
+
+    def append(self, *records: Record) -> int:
+        """Add one line a record, and return only when they are on the disk; none only makes the file.
+
+        Returns:
+            How many bytes of a torn line lay at the end, and are in `torn` now.
+        """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-            try:
-                with _locked(descriptor, exclusive=True):
-                    for record in records:
-                        _write(descriptor, _fresh_line(descriptor) + record.as_line())
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            with _opened(self.path, os.O_RDWR) as descriptor, _locked(descriptor, exclusive=True):
+                moved = self._mend(descriptor)
+                for record in records:
+                    _write(descriptor, record.as_line())
+                os.fsync(descriptor)
         except OSError as error:
             raise _refused("written", self.path, error) from error
+        return moved
+
+    def _mend(self, descriptor: int) -> int:
+        """End the file with a whole line; how many bytes were moved aside for that."""
+        tail, start = _unfinished(descriptor)
+        if not tail:
+            return 0
+        try:
+            Record.from_line(tail)
+        except ValueError:
+            with _opened(self.torn, os.O_WRONLY) as aside:
+                _write(aside, tail + b"\n")
+                os.fsync(aside)
+            os.ftruncate(descriptor, start)
+            return len(tail)
+        _write(descriptor, b"\n")  # it lacked no more than that
+        return 0
 
     def read(self) -> Contents:
         """Every record, and which lines are damaged; nothing where the file does not exist."""
@@ -198,26 +224,40 @@ class Store:
             if line.strip():
                 try:
                     record = Record.from_line(line)
-                except (ValueError, TypeError, KeyError) as error:
+                except ValueError as error:
                     damaged.append(Damage(number, str(error)))
                 else:
                     records.setdefault(record.key, record)
         return Contents(tuple(records.values()), tuple(damaged))
 
 
-def _fresh_line(descriptor: int) -> bytes:
-    """A newline where the file ends within a line that someone did not finish."""
-    size = os.fstat(descriptor).st_size
-    if size == 0:
-        return b""
-    os.lseek(descriptor, size - 1, os.SEEK_SET)
-    return b"" if os.read(descriptor, 1) == b"\n" else b"\n"
+def _unfinished(descriptor: int) -> tuple[bytes, int]:
+    """What follows the last newline, and where it starts."""
+    start = size = os.fstat(descriptor).st_size
+    tail = b""
+    while start and b"\n" not in tail:
+        end, start = start, max(0, start - 65536)
+        os.lseek(descriptor, start, os.SEEK_SET)
+        tail = os.read(descriptor, end - start) + tail
+    rest = tail[tail.rfind(b"\n") + 1 :]
+    return rest, size - len(rest)
 
 
 def _write(descriptor: int, content: bytes) -> None:
+    before = os.fstat(descriptor).st_size
     written = os.write(descriptor, content)
     if written != len(content):
+        os.ftruncate(descriptor, before)
         raise OSError(f"only {written} of {len(content)} bytes were written; is the disk full?")
+
+
+@contextmanager
+def _opened(path: Path, mode: int) -> Iterator[int]:
+    descriptor = os.open(path, mode | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

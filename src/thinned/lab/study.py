@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,20 @@ from thinned.errors import ConfigurationError
 from thinned.lab.comparison import Comparison
 from thinned.lab.configuration import Configuration
 from thinned.lab.data import Data, default_name, load
+from thinned.lab.limits import Size, at_once, check
+from thinned.lab.lock import alone
 from thinned.lab.pool import Event, processors, run_all
 from thinned.lab.progress import Silent, Watch
 from thinned.lab.provenance import LAW, TRIAL, fingerprint, git_state, machine, versions
 from thinned.lab.question import Design
 from thinned.lab.records import Damage, Record, Store
 from thinned.lab.studies import find
+from thinned.mask.address import seed64
 
 FEW_EXAMPLES = 10_000
 """Below this many training examples, a study takes more seeds and more epochs."""
+
+DEFAULTS = Configuration()
 
 RECORDS = "records.jsonl"
 
@@ -90,13 +95,14 @@ class Study:
             digits.
         seeds: the seeds, or how many (0, 1, ...); None means 5, or 10 below 10,000 training examples.
         settings: changes to `Configuration`; `epochs` is 10, or 100 below 10,000 training examples, since ten
-            epochs of a few minibatches end before such a network has learned anything.
+            epochs of a few minibatches end before such a network has learned anything. `batch` is 256, or all
+            examples where there are fewer.
         out: folder of the records; None means `runs/<name>-<data>` in the current directory.
         data_dir: where Fashion-MNIST's archives lie; None reads the variable `THINNED_DATA`.
         jobs: how many runs at once; None means one on each processor.
 
     Raises:
-        ConfigurationError: settings, seeds or a name that no study can have.
+        ConfigurationError: settings, seeds or a name that no study can have, or this machine cannot train.
         DataError, RateError, RecordError: see `thinned.errors`.
 
     Example:
@@ -117,7 +123,7 @@ class Study:
 
     def __post_init__(self) -> None:
         find(self.name)
-        Configuration().changed(self.settings)
+        DEFAULTS.changed(self.settings)
         _checked_seeds(self.seeds if self.seeds is not None else 2)
         if self.jobs is not None and self.jobs < 1:
             raise ConfigurationError(
@@ -134,20 +140,20 @@ class Study:
     def design(self) -> Design:
         """What all runs of this study share."""
         if self._design is None:
-            few = len(self.load().train_y) < FEW_EXAMPLES
-            base = Configuration(epochs=100 if few else 10).changed(self.settings)
+            examples = len(self.load().train_y)
+            epochs, batch = 100 if self._few() else DEFAULTS.epochs, min(DEFAULTS.batch, examples)
+            base = replace(DEFAULTS, epochs=epochs, batch=batch).changed(self.settings)
+            check(Size.of(base, 2 * self._pairs(), self.load()))
             digest = fingerprint(self.load())
             self._design = Design(find(self.name), base, digest, LAW, TRIAL, versions())
         return self._design
 
     def trials(self) -> tuple[Trial, ...]:
         """The runs that this study needs, the two of a pair next to each other."""
-        few = len(self.load().train_y) < FEW_EXAMPLES
-        seeds = _checked_seeds(self.seeds if self.seeds is not None else 10 if few else 5)
         design = self.design()
         return tuple(
             Trial(arm, seed, configuration, design.key(arm, seed))
-            for seed in seeds
+            for seed in self._seeds()
             for arm, configuration in design.arms().items()
         )
 
@@ -168,11 +174,11 @@ class Study:
         """
         watch = watch or Silent()
         trials, store, todo = self.trials(), self.store(), self.missing()
-        jobs = min(self.jobs or processors(), max(len(todo), 1))
-        watch.begin(
-            sum(trial.configuration.epochs for trial in todo), len(todo), len(trials) - len(todo), jobs
-        )
-        failures = self._train(todo, store, jobs, watch) if todo else ()
+        failures: tuple[Failure, ...] = ()
+        if todo:
+            with alone(store.path.parent, watch.note):
+                todo = self.missing()  # whoever was waited for has trained some of them
+                failures = self._train(todo, store, watch)
         contents = store.read()
         records = self.design().select(contents.records)
         comparison = self.design().compare(records)
@@ -188,10 +194,18 @@ class Study:
             store=store.path,
         )
 
-    def _train(self, todo: Sequence[Trial], store: Store, jobs: int, watch: Watch) -> tuple[Failure, ...]:
+    def _train(self, todo: Sequence[Trial], store: Store, watch: Watch) -> tuple[Failure, ...]:
+        torn = store.append()  # a folder that cannot be written to says so before an hour of training
+        if torn:
+            watch.note(
+                f"The last line of {store.path} was not finished when its writer ended. Its {torn} bytes are in "
+                f"{store.torn} now, and its run is trained again."
+            )
+        jobs = self._jobs(len(todo), watch)
+        epochs = sum(trial.configuration.epochs for trial in todo)
+        watch.begin(epochs, len(todo), len(self.trials()) - len(todo), jobs)
         tasks = [{"configuration": each.configuration.as_json(), "seed": each.seed} for each in todo]
         where = {"data": self.data, "data_dir": None if self.data_dir is None else str(self.data_dir)}
-        store.append()  # a folder that cannot be written to says so before an hour of training
         known, failures = list(store.read().records), []
         with closing(run_all(tasks, where, jobs)) as events:
             for event in events:
@@ -210,6 +224,23 @@ class Study:
                     if event.kind == "failed":
                         failures.append(Failure(trial, reason))
         return tuple(failures)
+
+    def _few(self) -> bool:
+        return len(self.load().train_y) < FEW_EXAMPLES
+
+    def _seeds(self) -> Sequence[int]:
+        return _checked_seeds(self.seeds if self.seeds is not None else 10 if self._few() else 5)
+
+    def _pairs(self) -> int:
+        seeds = self._seeds()
+        return seeds.stop if isinstance(seeds, range) else len(seeds)  # `len` of a long range is an error
+
+    def _jobs(self, runs: int, watch: Watch) -> int:
+        wanted = min(self.jobs or processors(), max(runs, 1))
+        jobs = at_once(Size.of(self.design().base, len(self.trials()), self.load()), wanted)
+        if jobs < wanted:
+            watch.note(f"The memory of this machine holds {jobs} of these runs at once, and not {wanted}.")
+        return jobs
 
     def _record(self, trial: Trial, event: Event) -> Record:
         data, outcome = self.load(), event.content["outcome"]
@@ -244,8 +275,9 @@ class Study:
 
 def _checked_seeds(seeds: int | Sequence[int]) -> Sequence[int]:
     """Seeds 0, 1, ... for a number, else the given ones."""
-    found = range(seeds) if isinstance(seeds, int) else seeds
-    if len(set(found)) < 2:
+    found = range(max(seeds, 0)) if isinstance(seeds, int) else tuple(seed64(seed) for seed in seeds)
+    different = found.stop if isinstance(found, range) else len(set(found))
+    if different < 2:
         raise ConfigurationError(
             f"expected at least 2 different seeds, since an interval needs two pairs; got {seeds}. "
             "The default is 5, or 10 for small data."

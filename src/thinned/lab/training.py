@@ -14,12 +14,9 @@ import torch
 from torch import nn
 
 from thinned import mask
-from thinned.lab.configuration import Configuration
+from thinned.lab.configuration import EVALUATION_BATCH, Configuration
 from thinned.lab.data import Data
 from thinned.lab.models import mlp
-
-EVALUATION_BATCH = 4096
-"""Examples evaluated at once: their activations stay in a few megabytes."""
 
 Metrics = dict[str, float | int]
 

@@ -2,10 +2,11 @@
 
 import shlex
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from thinned.errors import RecordError
+from thinned.errors import ConfigurationError, RecordError
 from thinned.lab.comparison import METRICS, Arm, Comparison, Metric
 from thinned.lab.question import Design, Question
 from thinned.lab.records import Contents, Record
@@ -109,13 +110,7 @@ def gather(contents: Contents, design: Design | None = None) -> Facts:
     Raises:
         RecordError: no record of a study that this version knows.
     """
-    known = [record for record in contents.records if record.study in STUDIES]
-    if design is None and not known:
-        raise RecordError(
-            f"expected a record of a study ({', '.join(STUDIES)}); got {len(contents.records)} records and "
-            f"{len(contents.damaged)} damaged lines. Run `thinned study` into this folder first."
-        )
-    design = design or Design.of(known[-1], STUDIES)
+    design = design or _last_design(contents)
     records = design.select(contents.records)
     if not records:
         raise RecordError("expected a finished run of this design; got none. Run the study again.")
@@ -134,6 +129,22 @@ def gather(contents: Contents, design: Design | None = None) -> Facts:
         command=_command(design, records),
         others=len(contents.records) - len(records),
         damaged=len(contents.damaged),
+    )
+
+
+def _last_design(contents: Contents) -> Design:
+    """That of the last record which belongs to a design of a study that this version knows."""
+    for record in reversed(contents.records):
+        if record.study in STUDIES:
+            with suppress(
+                ConfigurationError
+            ):  # its design has no arms; the line was written by something else
+                design = Design.of(record, STUDIES)
+                if design.select([record]):
+                    return design
+    raise RecordError(
+        f"expected a record of a study ({', '.join(STUDIES)}); got {len(contents.records)} records and "
+        f"{len(contents.damaged)} damaged lines. Run `thinned study` into this folder first."
     )
 
 
@@ -171,7 +182,9 @@ def _made_with(records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
         ", ".join(f"{name} {each.versions[name]}" for name in sorted(each.versions)) for each in records
     ]
     commits = [
-        f"{each.git['commit'][:12]}{' with changes' * each.git['altered']}" for each in records if each.git
+        f"{each.git['commit'][:12]}{' with changes' * each.git['altered']}"
+        for each in records
+        if each.git and each.git["commit"]
     ]
     total = sum(record.duration_s for record in records)
     rows = (

@@ -1,0 +1,66 @@
+"""One study at a time in a folder: two at once would train every run twice."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from thinned.errors import RecordError
+
+if sys.platform != "win32":  # there, two studies at once are slower, and wrong in nothing
+    import fcntl
+
+NAME = ".lock"
+
+
+@contextmanager
+def alone(folder: Path, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Hold a folder's lock; where another process has it, say so and wait.
+
+    The system lets go of the lock when the process that holds it ends, however it ends.
+
+    Args:
+        folder: made where it does not exist.
+        waiting: told once, if there is something to wait for.
+
+    Raises:
+        RecordError: no file can be made or locked there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The file stays: whoever removed it would take it from under one who has opened it and waits.
+        descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise _refused(folder, error) from error
+    try:
+        try:
+            _take(descriptor, folder, waiting)
+        except OSError as error:
+            raise _refused(folder, error) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, folder: Path, waiting: Callable[[str], None]) -> None:
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
+        waiting(
+            f"Another study, process {holder}, is at work in {folder}. This one waits for it, and then takes "
+            "over what it has trained. Ctrl-C leaves; --out names another folder."
+        )
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def _refused(folder: Path, error: OSError) -> RecordError:
+    return RecordError(
+        f"expected a folder that can be written to; got {error.strerror or error} at {folder}. "
+        "Choose another folder with --out, or change its permissions."
+    )
