@@ -6,12 +6,15 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 import thinned.torch as tt
 from thinned.errors import BindError
 
 ROWS, WIDTH, STEPS = 8, 16, 3
+KINDS = ("fully_shard", "FullyShardedDataParallel")
 
 
 class Net(nn.Module):
@@ -66,6 +69,25 @@ def unequal(rank, world):
     return said
 
 
+def sharded(kind, rank, world):
+    """The masks of a model whose weights are sharded, and the keys of its state; bound before or after."""
+    model = torch.nn.Sequential(torch.nn.Linear(16, 16), tt.Dropout(0.5))
+    if kind == "fully_shard":
+        model = tt.bind(torch.nn.Sequential(model), 7)
+        mesh = init_device_mesh("cpu", (world,))
+        fully_shard(model[0], mesh=mesh)
+        fully_shard(model, mesh=mesh)
+    else:
+        parts = torch.nn.Sequential(FullyShardedDataParallel(model, device_id=torch.device("cpu")))
+        model = tt.bind(FullyShardedDataParallel(parts, device_id=torch.device("cpu")), 7)
+    outputs = []
+    for _ in range(STEPS):
+        y = model(torch.randn(ROWS // world, 16))
+        y.sum().backward()
+        outputs.append(y.detach() != 0)
+    return torch.stack(outputs), list(model.state_dict())
+
+
 def main(folder, rank, world):
     """Join, train, write."""
     torch.set_num_threads(1)
@@ -77,9 +99,11 @@ def main(folder, rank, world):
     outputs, parameters = train(parallel, rank * rows, rows)
     state = parallel.state_dict()
     said = unequal(rank, world)
+    shards = [sharded(kind, rank, world) for kind in KINDS] if world == 2 else []
     dist.barrier()
     torch.save(
         {
+            "shards": shards,
             "said": said,
             "outputs": outputs,
             "parameters": parameters,

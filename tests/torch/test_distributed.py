@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.subprocesses import ROOT
-from tests.torch.data_parallel import ROWS, STEPS, WIDTH
+from tests.torch.data_parallel import KINDS, ROWS, STEPS, WIDTH
 from thinned.mask import keep
 
 WORLDS = [1, 2, 4]
@@ -86,3 +86,13 @@ class TestDDP:
                 "contiguous equal shards" in words and "another rank has" in words for words in refusals
             )
         assert [("", "")] * world == [(rank[1], rank[2]) for rank in said]
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_sharded_weights(self, jobs, kind):
+        """FSDP of either kind: names without its wrappers, masks of the global batch, one key in the state."""
+        place = KINDS.index(kind)
+        kept = torch.cat([rank["shards"][place][0] for rank in jobs[2]], dim=1)
+
+        for step, rows in enumerate(kept):
+            assert keep((ROWS, 16), 0.5, seed=7, site="0.1", step=step).tolist() == rows.tolist()
+        assert ["0.0.weight", "0.0.bias", "thinned.address"] == jobs[2][0]["shards"][place][1]
