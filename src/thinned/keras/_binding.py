@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -129,10 +130,19 @@ class Binding:
             stretch.setdefault(name, []).append(draw)
         return draw
 
-    def recomputable(self, layer_call: Callable[..., Any]) -> Callable[..., Any]:
-        """A layer's call, which has the draws of its first run when it runs again."""
+    def recomputable(self, remat: Callable[..., Any], layer_call: Callable[..., Any], kwargs: Any) -> Any:
+        """A layer's call that Keras may compute again, which then has the draws of its first run.
+
+        Args:
+            remat: the layer's `rematerialized_call`.
+            layer_call: what it is asked to make recomputable.
+            kwargs: of the call; those that are no tensors are kept from the backends' recomputation, which on
+                JAX and TensorFlow takes none.
+        """
         noted: dict[str, list[Draw | None]] = {}
         runs = [0]
+        plain = {name: value for name, value in kwargs.items() if value is None or isinstance(value, bool)}
+        rest = {name: value for name, value in kwargs.items() if name not in plain}
 
         def run(*args: Any, **kwargs: Any) -> Any:
             runs[0] += 1
@@ -140,11 +150,11 @@ class Binding:
             stack: list[Any] = _active.noted if is_first else _active.repeated
             stack.append(noted if is_first else {name: iter(draws) for name, draws in noted.items()})
             try:
-                return layer_call(*args, **kwargs)
+                return layer_call(*args, **kwargs, **plain)
             finally:
                 stack.pop()
 
-        return run
+        return lambda *args, **_: remat(run, *args, **rest)(*args, **rest)
 
     def window(self, x: Any) -> Any:
         """Where the local rows of `x` lie in the global batch."""
@@ -203,7 +213,6 @@ def _watched(binding: Binding, layer: Any) -> Callable[..., Any]:
     """`layer.rematerialized_call`, through which Keras asks for a call that may be computed again."""
 
     def rematerialized_call(layer_call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        call = binding.recomputable(layer_call)
-        return type(layer).rematerialized_call(layer, call, *args, **kwargs)
+        return binding.recomputable(partial(type(layer).rematerialized_call, layer), layer_call, kwargs)
 
     return rematerialized_call

@@ -18,6 +18,11 @@ def read(words: Any) -> tuple[Any, Any]:
     return words[:2], words[2]
 
 
+def plain(words: Any) -> Any:
+    """The words as numbers."""
+    return np.asarray(words)
+
+
 def grown(words: Any) -> Any:
     """The words after one more training call."""
     return words + _NEXT

@@ -28,7 +28,7 @@ def sites(model: Any, *inputs: Any) -> Sites:
         >>> layers = [keras.Input((4,)), keras.layers.Dense(8), thinned.keras.layers.Dropout(0.5, name="drop")]
         >>> print(thinned.keras.sites(keras.Sequential(layers)))
         name        site  rate  mask shape
-        drop  2675414834   0.5  (?, 8)
+        drop  3437825753   0.5  (?, 8)
     """
     binding = binding_of(model)
     layers = site_layers(model) if binding is None else binding.layers

@@ -77,7 +77,7 @@ class Address(keras.random.SeedGenerator, KerasSaveable):  # type: ignore[misc]
         return "Operation"  # of the kinds that Keras' saving knows, the one that has nothing else to save
 
     def _read(self) -> list[int]:
-        return [int(word) & _WORD for word in keras.ops.convert_to_numpy(self.state.value)]
+        return [int(word) & _WORD for word in backend.plain(self.state.value)]
 
 
 def _words(seed: int, step: int) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 import thinned.tensorflow
@@ -17,6 +18,11 @@ def read(words: Any) -> tuple[Any, Any]:
     """The seed and the step, in a form that later changes of the words leave alone."""
     low, high, step = tf.unstack(tf.identity(words))
     return _joined(low, high), step
+
+
+def plain(words: Any) -> Any:
+    """The words as numbers."""
+    return np.asarray(words)
 
 
 def grown(words: Any) -> Any:

@@ -24,6 +24,11 @@ def read(words: Any) -> tuple[Any, Any]:
     return low | high << 32, step
 
 
+def plain(words: Any) -> Any:
+    """The words as numbers."""
+    return words.tolist()
+
+
 def grown(words: Any) -> Any:
     """The words after one more training call."""
     step = words[2:].detach() + 1 & _WORD

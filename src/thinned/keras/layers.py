@@ -115,7 +115,7 @@ class Dropout(_Layer):
         >>> import keras, thinned.keras
         >>> layer = thinned.keras.layers.Dropout(0.5, seed=0)
         >>> [float(v) for v in layer(keras.ops.ones(8), training=True)]
-        [0.0, 2.0, 2.0, 0.0, 0.0, 2.0, 2.0, 0.0]
+        [2.0, 0.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]
         >>> [float(v) for v in layer(keras.ops.ones(3))]
         [1.0, 1.0, 1.0]
 
