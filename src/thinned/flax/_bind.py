@@ -1,0 +1,142 @@
+"""Bound models: every draw of every layer has an address, and the model's step is saved with it."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, SupportsIndex, overload
+
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import nnx
+from jax import Array
+
+from thinned.flax import linen
+from thinned.flax._layers import Dropout
+from thinned.flax._notes import thread
+from thinned.mask.address import seed64
+from thinned.methods.site import check_names
+
+_MARK = "_thinned_kind"
+"""Where the class of a bound model keeps the class that it had."""
+
+
+class Address(nnx.Variable[Array]):
+    """Seed and step of a bound NNX model: uint32 (seed's low word, high word, step).
+
+    Its type is its own, so that filters find it: `nnx.state(model, thinned.flax.Address)`. No gradient and no
+    optimiser of `nnx.Param` touches it.
+    """
+
+
+@overload
+def bind(model: nn.Module, seed: SupportsIndex) -> linen.Bound: ...
+@overload
+def bind(model: nnx.Module, seed: SupportsIndex) -> Any: ...
+def bind(model: Any, seed: SupportsIndex) -> Any:
+    """Give every draw of a model an address: its masks become a function of (seed, layer's name, step).
+
+    NNX: in place; the model is returned. Its step counts training calls, those in which a layer of ours is not
+    deterministic, from 0. Seed and step are an `nnx.Variable` of type `Address` at the root: `nnx.jit`, `nnx.grad`
+    and `nnx.remat` carry it, and it is saved with `nnx.state`. A layer's site is its path, joined by dots; its k-th
+    use in one call is `name#k`. Only calls of the model itself count, not of its other methods.
+
+    Linen: modules own no state, so the model is left as it is, and what is returned applies it at an address: see
+    `thinned.flax.linen.Bound`.
+
+    Data-parallel programs need no word about the batch: under automatic sharding arrays are global, and so are
+    masks.
+
+    Args:
+        model: any NNX or Linen module. A bound model inside it is unbound, and binding again replaces.
+        seed: the run, in [-2^63, 2^64).
+
+    Raises:
+        AddressError: a seed outside its width.
+        BindError: two layers that would draw alike.
+        TypeError: no module.
+
+    Example:
+        >>> import jax.numpy as jnp, thinned, thinned.flax
+        >>> from flax import nnx
+        >>> model = nnx.Sequential(nnx.Linear(4, 8, rngs=nnx.Rngs(0)), thinned.flax.Dropout(0.5))
+        >>> _ = thinned.flax.bind(model, seed=0)
+        >>> first = (model(jnp.ones((1, 4))) != 0)[0]
+        >>> first.tolist() == thinned.mask.keep((1, 8), 0.5, seed=0, site="layers.1", step=0)[0].tolist()
+        True
+        >>> int(model.thinned[...][2])
+        1
+    """
+    key = seed64(seed)
+    if isinstance(model, nn.Module):
+        return linen.Bound(model, key)
+    if not isinstance(model, nnx.Module):
+        raise TypeError(
+            f"expected a module of Flax NNX or Linen; got an object of type {type(model).__name__}."
+        )
+    layers = site_layers(model)
+    for _, module in list(nnx.iter_graph(model)):
+        if isinstance(module, nnx.Module):
+            unbind(module)
+    for name, layer in layers.items():
+        layer.join(name)
+    model.__class__ = _bound_class(type(model))
+    bound: Any = model
+    bound.thinned = Address(jnp.array([key & 0xFFFFFFFF, key >> 32, 0], jnp.uint32))
+    return bound
+
+
+def unbind(model: nnx.Module) -> None:
+    """Take a binding off: its layers are free again. Nothing happens to a model that is not bound."""
+    kind = vars(type(model)).get(_MARK)
+    if kind is not None:
+        for _, layer in list(_layers(model)):
+            layer.leave()
+        bound: Any = model
+        del bound.thinned
+        bound.__class__ = kind
+
+
+def site_layers(model: nnx.Module) -> dict[str, Dropout]:
+    """The layers of ours in a model, by the names of their sites.
+
+    Raises:
+        BindError: two of them would draw alike.
+    """
+    found = [(layer.site or path, layer) for path, layer in _layers(model)]
+    check_names(name for name, _ in found)
+    return dict(found)
+
+
+def _layers(model: nnx.Module) -> Iterator[tuple[str, Dropout]]:
+    for path, module in nnx.iter_graph(model):
+        if isinstance(module, Dropout):
+            yield ".".join(map(str, path)), module
+
+
+@cache
+def _bound_class(kind: type) -> type:
+    """The class of bound models of a kind: its own, with a call that counts; always the same, for caches."""
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return _call(self, kind, args, kwargs)
+
+    # A plain subclass: with a second base an object of the first could not change to it.
+    names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__call__": call, _MARK: kind}
+    return type(kind)(kind.__name__, (kind,), names)
+
+
+def _call(model: Any, kind: Any, args: Any, kwargs: Any) -> Any:
+    """Give the layers this call's address; afterwards, count it if one of them drew."""
+    layers = [layer for _, layer in _layers(model)]
+    if not layers:
+        return kind.__call__(model, *args, **kwargs)
+    low, high, step = model.thinned[...]
+    for layer in layers:
+        layer.use[...] = jnp.stack([low, high, step, jnp.zeros_like(step)])
+    thread.depth += 1
+    try:
+        result = kind.__call__(model, *args, **kwargs)
+    finally:
+        thread.depth -= 1
+    drew = jnp.stack([layer.use[...][3] for layer in layers]).max() > 0
+    model.thinned[...] = jnp.stack([low, high, step + drew.astype(jnp.uint32)])
+    return result
