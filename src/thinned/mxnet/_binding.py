@@ -67,7 +67,8 @@ class Ticket(gluon.Parameter):  # type: ignore[misc]
         """Nothing is deferred."""
 
     def _reduce(self) -> Any:
-        return self.data()
+        found = self.data()
+        return found.as_np_ndarray() if mx.util.is_np_array() else found
 
 
 class Saved(gluon.Parameter):  # type: ignore[misc]
