@@ -7,10 +7,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
 
 Call = Callable[[], object]
 
@@ -84,19 +87,60 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def write(rows: list[Row], threads: int) -> Path:
+def run(name: str, cases: Mapping[str, Callable[[], Iterable[Row]]], packages: Sequence[str]) -> None:
+    """Measure the cases that the command line names, or all; print the table, and keep that of a full run.
+
+    Args:
+        name: of the table, part of the results' file name.
+        cases: by name, what measures them.
+        packages: whose versions the results state.
+    """
+    asked = sys.argv[1:]
+    unknown = sorted(set(asked) - set(cases))
+    if unknown:
+        sys.exit(f"expected cases among {', '.join(cases)}; got {', '.join(unknown)}")
+    rows: list[Row] = []
+    for case in asked or cases:
+        rows += cases[case]()
+    show(rows)
+    if not asked:
+        print(write(name, rows, packages))
+
+
+def show(rows: Iterable[Row]) -> None:
+    """Print a table."""
+    table = Table("case", "against", "ratio", "goal", "ours", "peer")
+    for row in rows:
+        sign, mark = ("<=" if row.at_most else ">="), ("" if row.holds() else " (missed)")
+        cells = (f"{row.ratio:.2f}", f"{sign} {row.goal:g}{mark}" if row.goal else "")
+        table.add_row(row.case, row.against, *cells, _median(row.ours_s), _median(row.peer_s))
+    Console(width=120).print(table)
+
+
+def _median(value: float) -> str:
+    """A median in seconds; of memory, in tensors."""
+    if not value:
+        return ""
+    return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.2f}"
+
+
+def write(name: str, rows: list[Row], packages: Sequence[str]) -> Path:
     """Keep the table with what it was measured on."""
-    names = ("thinned", "torch", "numba", "numpy")
     document = {
         "processor": processor(),
         "cores": os.cpu_count(),
-        "threads": threads,
+        "threads": threads(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in names},
+        "versions": {package: version(package) for package in ("thinned", "numba", "numpy", *packages)},
         "rows": [{**row.__dict__, "holds": row.holds()} for row in rows],
     }
     folder = Path(__file__).with_name("results")
     folder.mkdir(exist_ok=True)
-    path = folder / f"{processor().lower().replace(' ', '-').replace('/', '-')}.json"
+    path = folder / f"{processor().lower().replace(' ', '-').replace('/', '-')}-{name}.json"
     path.write_text(json.dumps(document, indent=2) + "\n")
     return path
+
+
+def threads() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

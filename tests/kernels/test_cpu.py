@@ -47,13 +47,13 @@ class TestBits:
     def test_pieces_do_not_show(self, dtype, threads):
         """Cutting the work anywhere changes nothing."""
         with small_pieces():
-            for size in (2, 31, 2 * STRETCH + 5):
+            for size in (32, 95, 2 * STRETCH + 5):
                 check((size,), 0.3, dtype, threads=threads)
 
     @EACH_DTYPE
     def test_large_arrays_on_two_threads(self, dtype):
         """Pieces of the real size."""
-        check((execute.GRAIN * 2 + 3,), 0.3, dtype, threads=2)
+        check((execute.GRAIN * 8 * 4 + 3,), 0.3, dtype, threads=2)
 
     @EACH_DTYPE
     @EACH_OP

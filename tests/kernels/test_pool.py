@@ -16,7 +16,7 @@ SETUP = """
     from thinned.kernels import execute
     from thinned.mask import keep
     from thinned.methods.dropout import plan
-    execute.GRAIN = 1 << 10
+    execute.GRAIN = 1 << 7
 
     X, PLAN = np.ones(1 << 14, np.float32), plan((1 << 14,), 0.5)
     MASK = keep((1 << 14,), 0.5, seed=3)

@@ -16,7 +16,10 @@ from thinned.mask.sharing import Rows
 __all__ = ["ADD", "DROP", "GRAIN", "RELU", "Memory", "Team", "crew", "relu_gradient", "run", "thin"]
 
 GRAIN = 1 << 14
-"""Fewest elements worth a piece of their own: about five microseconds of work."""
+"""Fewest elements worth a piece of their own, to a team that is awake: about five microseconds of work."""
+
+_ASLEEP = 8
+"""How many times as large a piece must be to be worth waking a thread of our own."""
 
 Coordinates = tuple[int, int, int, int]
 """Seed, site, step, draw: checked integers."""
@@ -100,7 +103,8 @@ def run(
     """`thin` for memory by its addresses: `size` values of `dtype` at `x`, `residual` and `y`, kept by `owners`."""
     if not size:
         return
-    kernel, threads, rows, where, how = _job(plan, dtype, threads)
+    grain = GRAIN * _ASLEEP if team is crew else GRAIN
+    kernel, threads, rows, where, how = _job(plan, dtype, threads, grain)
     seed, site, step, draw = address
     block = new_block(
         x, y if residual is None else residual, y, size, *where, op, x == y, *how, draw, site, step,
@@ -110,11 +114,13 @@ def run(
 
 
 @lru_cache(maxsize=256)
-def _job(plan: Plan, dtype: str, threads: int) -> tuple[Kernel, int, Rows, tuple[int, ...], tuple[int, ...]]:
+def _job(
+    plan: Plan, dtype: str, threads: int, grain: int
+) -> tuple[Kernel, int, Rows, tuple[int, ...], tuple[int, ...]]:
     """What the calls of one plan have in common: kernel, threads, and two stretches of words of the block."""
     rows = plan.rows()
     size = len(rows.bases) * rows.run
-    threads, piece = _cut(size, max(1, GRAIN // rows.inner), threads)
+    threads, piece = _cut(size, max(1, grain // rows.inner), threads)
     where = rows.address, len(rows.bases)
     how = rows.run, rows.inner, size, piece, 0, plan.threshold, _bits(plan.scale)
     return kernel("thin", dtype), threads, rows, where, how

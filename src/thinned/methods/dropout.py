@@ -1,7 +1,8 @@
 """Dropout: every activation on its own, inverted scale."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, SupportsFloat
+from functools import lru_cache
+from typing import NamedTuple, SupportsFloat, cast
 
 from thinned.mask.plan import Plan
 from thinned.mask.rate import quantise, scale, threshold
@@ -46,8 +47,20 @@ def plan(shape: Sequence[int], rate: SupportsFloat, share: Share = (), window: W
         >>> plan((2, 3, 8, 8), 0.25, share=(2, 3)).where.mask_shape
         (2, 3, 1, 1)
     """
+    if window is None and type(shape) is tuple and type(rate) in _PLAIN and type(share) in {tuple, int}:
+        return _kept(shape, cast(float, rate), cast(int, share))
+    return _plan(shape, rate, share, window)
+
+
+def _plan(shape: Sequence[int], rate: SupportsFloat, share: Share, window: Window | None = None) -> Plan:
     level = threshold(rate)
     return Plan(layout(shape, share, window), level, scale(level))
+
+
+_kept = lru_cache(maxsize=4096, typed=True)(_plan)
+"""A training loop asks for the same few plans again and again."""
+
+_PLAIN = (float, int)
 
 
 def moments(rate: SupportsFloat) -> Moments:

@@ -92,7 +92,7 @@ def relu_dropout(
     address = (seed, site, step, draw)
     if _by_operator(x, rate, address, window) or is_forward_mode():
         return thin(torch.relu(x), rate, address, share, window)
-    how, where = _plan(x, cast(float, rate), share, window), _coordinates(address)
+    how, where = plan(tuple(x.shape), cast(float, rate), share, window), _coordinates(address)
     return cast(Tensor, _ReluThin.apply(x, how, where))  # type: ignore[no-untyped-call]
 
 
@@ -124,7 +124,7 @@ def dropout_add(
         # In float32 for half types: one rounding, as in the fused kernel.
         exact = torch.float64 if x.dtype == torch.float64 else torch.float32
         return (residual.to(exact) + thin(x.to(exact), rate, address, share, window)).to(x.dtype)
-    how, where = _plan(x, cast(float, rate), share, window), _coordinates(address)
+    how, where = plan(tuple(x.shape), cast(float, rate), share, window), _coordinates(address)
     return cast(Tensor, _ThinAdd.apply(x, residual, how, where))  # type: ignore[no-untyped-call]
 
 
@@ -156,7 +156,7 @@ def drop(
     inplace: bool = False,
 ) -> Tensor:
     """The fast path in eager mode, for coordinates that are checked."""
-    how = _plan(x, rate, share, window)
+    how = plan(tuple(x.shape), rate, share, window)
     if inplace and is_forward_mode():
         return x.copy_(cast(Tensor, _Thin.apply(x, how, where)))  # type: ignore[no-untyped-call]
     if inplace:
@@ -184,7 +184,7 @@ def _into(
         )
     if _by_operator(x, rate, address, window) or is_traced(out):
         return out.copy_(thin(x, rate, address, share, window))
-    how = _plan(x, cast(float, rate), share, window)
+    how = plan(tuple(x.shape), cast(float, rate), share, window)
     _kernel.thin_into(out, _kernel.DROP, x, how, _coordinates(address))
     return out
 
@@ -214,13 +214,6 @@ def thin_at(x: Tensor, at: Tensor, share: Share = (), window: Window | None = No
     starts = [0 if axis in ids else value for axis, value in enumerate(index)]
     at = torch.cat([at, *(values.to(at) for values in ids.values())]) if ids else at
     return run(x, at, axes, list(sizes), starts, list(ids))
-
-
-def _plan(x: Tensor, rate: float, share: Share, window: Window | None) -> Plan:
-    shape = tuple(x.shape)
-    if window is None and type(share) in {tuple, int}:
-        return _kernel.planned(shape, rate, share)  # type: ignore[arg-type]
-    return plan(shape, rate, share, window)
 
 
 def _coordinates(address: tuple[Coordinate, ...]) -> Coordinates:

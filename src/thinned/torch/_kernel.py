@@ -1,6 +1,5 @@
 """Plans run on torch tensors: by the CPU kernel where there is one, else in plain tensor operations."""
 
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -12,13 +11,9 @@ from thinned.kernels.execute import relu_gradient as _relu_gradient
 from thinned.kernels.openmp import team
 from thinned.kernels.pages import LEAST, ask_for_large
 from thinned.mask.plan import Plan
-from thinned.methods.dropout import plan
 from thinned.torch import _plain
 
-__all__ = ["ADD", "DROP", "RELU", "check_dtype", "planned", "relu_gradient", "thin"]
-
-planned = lru_cache(maxsize=4096, typed=True)(plan)
-"""`methods.dropout.plan` for hashable arguments; a training loop asks for the same few plans again and again."""
+__all__ = ["ADD", "DROP", "RELU", "check_dtype", "relu_gradient", "thin"]
 
 _DTYPES = {
     torch.float32: "float32",

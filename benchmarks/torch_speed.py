@@ -1,15 +1,12 @@
 """Every speed that the documentation claims, as ratios; see PROTOCOL.md. `make bench` runs it."""
 
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from epoch import epochs
-from measure import Row, compare, in_process, write
-from rich.console import Console
-from rich.table import Table
+from measure import Row, compare, in_process, run
 from torch import Tensor
 
 import thinned.torch
@@ -120,28 +117,6 @@ def step(layer: Callable[[Tensor], Tensor], x: Tensor, gradient: Tensor) -> Call
     return call
 
 
-def main(names: list[str]) -> None:
-    """Run the named cases, or all, and keep the results of a full run."""
-    rows: list[Row] = []
-    table = Table("case", "against", "ratio", "goal", "ours", "peer")
-    for name in names or CASES:
-        for row in CASES[name]():
-            rows.append(row)
-            sign, mark = ("<=" if row.at_most else ">="), ("" if row.holds() else " (missed)")
-            cells = (f"{row.ratio:.2f}", f"{sign} {row.goal:g}{mark}" if row.goal else "")
-            table.add_row(row.case, row.against, *cells, shown(row.ours_s), shown(row.peer_s))
-    Console(width=120).print(table)
-    if not names:
-        print(write(rows, torch.get_num_threads()))
-
-
-def shown(value: float) -> str:
-    """A median in seconds; of memory, in tensors."""
-    if not value:
-        return ""
-    return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.2f}"
-
-
 if __name__ == "__main__":
     with torch.inference_mode(False):
-        main(sys.argv[1:])
+        run("torch", CASES, ["torch"])
