@@ -1,6 +1,7 @@
 """What this thread is doing with models: calls of bound ones, and a look at where they drop."""
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,13 +33,12 @@ class Call:
 
     seed: int
     step: Any
-    uses: dict[int, list[Any]] = field(default_factory=dict)
+    uses: Counter[str] = field(default_factory=Counter)
 
-    def count(self, scope: Any) -> int:
-        """How often the layer with this scope has drawn before; one traced anew has another scope."""
-        found = self.uses.setdefault(id(scope), [scope, -1])  # holds the scope, so that no other gets its id
-        found[1] += 1
-        return int(found[1])
+    def count(self, name: str) -> int:
+        """How often the layer has drawn before."""
+        self.uses[name] += 1
+        return self.uses[name] - 1
 
 
 thread = _Thread()

@@ -55,7 +55,7 @@ def _of_linen(module: nn.Module, inputs: tuple[Any, ...]) -> Sites:
         )
     keys = {name: jax.random.key(0) for name in ("params", "dropout")}
     notes = _noted(lambda: jax.eval_shape(lambda: module.init(keys, *inputs)))
-    check_names({id(note.layer): note.name for note in notes}.values())
+    check_names({note.layer: note.name for note in notes}.values())
     return _table([(note.name, note) for note in notes])
 
 

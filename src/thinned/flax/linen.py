@@ -54,7 +54,7 @@ class Dropout(nn.Dropout):
         name = self.site or ".".join(scope.path)
         if thread.notes is not None:
             mask_shape = layout(jnp.shape(inputs), self.broadcast_dims).mask_shape
-            thread.notes.append(Note(scope, name, self.rate, mask_shape))
+            thread.notes.append(Note(scope.path, name, self.rate, mask_shape))
             return inputs
         off = nn.merge_param("deterministic", self.deterministic, deterministic)
         if off or is_zero(self.rate):
@@ -62,7 +62,7 @@ class Dropout(nn.Dropout):
         address: dict[str, Any]
         if rng is None and thread.linen:
             call = thread.linen[-1]
-            address = {"seed": call.seed, "site": use_name(name, call.count(scope)), "step": call.step}
+            address = {"seed": call.seed, "site": use_name(name, call.count(name)), "step": call.step}
         else:
             key = self.make_rng(self.rng_collection) if rng is None else rng
             address = {"seed": jax.random.bits(key, (2,), "uint32")}
@@ -80,7 +80,8 @@ class Bound:
     or have it kept among the variables: `init` gives a collection `thinned` with seed and step, and
     `apply(..., mutable=["thinned"])` returns it advanced. Without either, a draw is an error.
 
-    Layers inside `nn.remat` repeat their masks. Layers inside `nn.scan` are one layer, with one mask for all turns.
+    Layers inside `nn.remat` repeat their masks. A layer inside `nn.scan` draws one mask for all turns, since the loop
+    does not say which turn it is in: there call `thinned.jax.dropout` with a step or draw of your own.
 
     Args:
         module: any Linen module.
