@@ -109,10 +109,12 @@ class Block(keras.Layer):
 class Tower(keras.Model):
     """A subclassed model: layers in attributes and in a list, with and without names."""
 
+    size = 2
+
     def __init__(self, **arguments):
         super().__init__(**arguments)
         self.first = tk.layers.Dropout(0.25)
-        self.blocks = [Block(), Block(name="second")]
+        self.blocks = [Block(), Block(name="second")][: self.size]
         self.attention = K.MultiHeadAttention(2, 4, dropout=0.1)
         self.out = K.Dense(1)
 

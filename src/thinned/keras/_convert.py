@@ -79,12 +79,11 @@ def _why_left(layer: Any) -> str | None:
         return (
             f"{kind} is a class of its own, with its own draws; make it a subclass of thinned.keras.layers'"
         )
-    if getattr(layer, "dropout", 0) and hasattr(layer, "recurrent_dropout"):
-        return (
-            f"{kind}(dropout={layer.dropout}) draws in its cell; put a thinned.keras.layers.Dropout before it"
-        )
-    if getattr(layer, "recurrent_dropout", 0):
-        return f"{kind}(recurrent_dropout={layer.recurrent_dropout}) draws inside its cell"
+    if isinstance(layer, keras.layers.RNN):
+        return None  # its cell is a layer too
+    for name in ("dropout", "recurrent_dropout"):
+        if hasattr(layer, "recurrent_dropout") and getattr(layer, name):
+            return f"{kind}({name}={getattr(layer, name)}) draws by itself; use a layer before it instead"
     if type(layer).__module__.partition(".")[0] == "keras" or hasattr(type(layer), "_base"):
         return None
     calls = sorted(set(drawn_by(type(layer).call, _FUNCTIONS, _is_layer)))
