@@ -59,6 +59,7 @@ class TestAlone:
             pass
 
 
+@pytest.mark.slow
 class TestTwoStudies:
     """The same command twice, on one folder."""
 
