@@ -58,8 +58,10 @@ def coordinates(address: Sequence[Coordinate]) -> Coordinates:
 
 def counter(at: Coordinates) -> Counter:
     """Key and counter of a draw."""
-    high = _joined(_masked("site", at.site), _shifted(_masked("step", at.step), 32))
-    return Counter(_int64(at.seed), _int64(_shifted(_masked("draw", at.draw), 48)), high)
+    # Modulo their widths: a shift leaves no more of step and draw.
+    site = at.site if isinstance(at.site, int) else tf.bitwise.bitwise_and(at.site, 0xFFFFFFFF)
+    high = _joined(site, _shifted(at.step, 32))
+    return Counter(_int64(at.seed), _int64(_shifted(at.draw, 48)), high)
 
 
 def level(rate: Any) -> int | Tensor:
@@ -94,11 +96,6 @@ def _integer(name: str, value: Tensor) -> int | Tensor:
     if tf.executing_eagerly():
         return int(value) % (1 << _WIDTHS[name])
     return tf.bitcast(value, tf.int64) if value.dtype == tf.uint64 else tf.cast(value, tf.int64)
-
-
-def _masked(name: str, value: int | Tensor) -> int | Tensor:
-    """Modulo its width, which a plain one is in."""
-    return value if isinstance(value, int) else tf.bitwise.bitwise_and(value, (1 << _WIDTHS[name]) - 1)
 
 
 def _joined(one: int | Tensor, other: int | Tensor) -> Tensor:
