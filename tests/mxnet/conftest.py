@@ -1,23 +1,18 @@
-"""MXNet 1.9.1 has an environment of its own: `make test-mxnet` runs these, and elsewhere they are not collected."""
+"""Either interface of MXNet, and the examples. Collected only where MXNet is: see the root's `conftest.py`."""
 
-import importlib.util
-import warnings
+import sys
+from pathlib import Path
 
 import pytest
 
-HERE = importlib.util.find_spec("mxnet") is not None
-
-collect_ignore_glob = [] if HERE else ["test_*.py"]
-
-if HERE:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MXNet was written for an older NumPy
-        import mxnet as mx
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
 
 @pytest.fixture(params=["nd", "np"])
 def xp(request):
     """Either of MXNet's array interfaces, with its semantics switched on."""
+    import mxnet as mx
+
     if request.param == "nd":
         yield mx.nd
     else:

@@ -1,0 +1,13 @@
+"""What is not collected where it cannot run, and a line that says so."""
+
+import importlib.util
+
+HAS_MXNET = importlib.util.find_spec("mxnet") is not None
+
+# MXNet 1.9.1 needs NumPy 1.23.5, so it has an environment and a command of its own: `make test-mxnet`.
+collect_ignore = [] if HAS_MXNET else ["src/thinned/mxnet", "tests/mxnet", "docs/frameworks/mxnet.md"]
+
+
+def pytest_report_header() -> str | None:
+    """Name what is left out."""
+    return None if HAS_MXNET else "mxnet: not installed here; `make test-mxnet` runs its tests"
