@@ -80,8 +80,9 @@ class Bound:
     or have it kept among the variables: `init` gives a collection `thinned` with seed and step, and
     `apply(..., mutable=["thinned"])` returns it advanced. Without either, a draw is an error.
 
-    Layers inside `nn.remat` repeat their masks. A layer inside `nn.scan` draws one mask for all turns, since the loop
-    does not say which turn it is in: there call `thinned.jax.dropout` with a step or draw of your own.
+    Layers inside `nn.remat` repeat their masks. A layer inside `nn.scan` draws one mask for all turns, since the
+    loop does not say which turn it is in: there call `thinned.jax.dropout` with a step or draw of your own. A block
+    inside `nn.jit` that is called twice repeats its masks, since Flax traces it once: compile the whole call.
 
     Args:
         module: any Linen module.
