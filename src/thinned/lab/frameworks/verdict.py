@@ -1,0 +1,159 @@
+"""What the trainings of several frameworks say together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from thinned.lab.frameworks.catalogue import Found
+from thinned.lab.frameworks.equivalence import Equivalence, equivalence
+from thinned.lab.frameworks.records import Run
+
+FLOAT64, FLOAT32 = 1e-8, 1e-5
+"""The largest relative difference of a loss, over `STEPS64` steps in float64 and the first `STEPS32` in float32."""
+
+STEPS64, STEPS32 = 200, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The trainings of one framework.
+
+    Args:
+        found: the framework and its versions.
+        exact: in float64, with the law's masks.
+        plain: in float32, with the law's masks.
+        restarts: the same, from weights moved by one unit in the last place.
+        built_in: in float64, with the framework's own dropout.
+    """
+
+    found: Found
+    exact: Run
+    plain: Run
+    restarts: tuple[Run, ...]
+    built_in: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is said of one framework.
+
+    Args:
+        runs: where it comes from.
+        masks: how many were compared with the law, in all its trainings.
+        elements: how many elements those have.
+        mismatches: elements that are not the law's.
+        chains: whether the masks that the network showed form the law's chain, in each training.
+        float64: the largest relative difference of a loss from the reference's; None for the reference.
+        float32: the same in float32.
+        loss: equivalence of the test losses with the reference's; None for the reference.
+        accuracy: of the test accuracies.
+    """
+
+    runs: Runs
+    masks: int
+    elements: int
+    mismatches: int
+    chains: bool
+    float64: float | None
+    float32: float | None
+    loss: Equivalence | None
+    accuracy: Equivalence | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether every mask is the law's and every bound is kept."""
+        return self.same_masks and self.same_losses and self.equivalent
+
+    @property
+    def same_masks(self) -> bool:
+        """Not one bit differs."""
+        return self.mismatches == 0 and self.chains
+
+    @property
+    def same_losses(self) -> bool:
+        """In float64 over the whole training, in float32 at its beginning."""
+        within = (
+            self.float64 is None or self.float64 <= FLOAT64,
+            self.float32 is None or self.float32 <= FLOAT32,
+        )
+        return all(within)
+
+    @property
+    def equivalent(self) -> bool:
+        """In test loss and in test accuracy."""
+        return all(each is None or each.holds for each in (self.loss, self.accuracy))
+
+
+def lines(all_runs: Sequence[Runs]) -> tuple[Line, ...]:
+    """One line for each framework; the first is the reference."""
+    return tuple(_line(runs, all_runs[0]) for runs in all_runs)
+
+
+def _line(runs: Runs, reference: Runs) -> Line:
+    law = (runs.exact, runs.plain, *runs.restarts)
+    ledgers = [run.outcome["ledger"] for run in law]
+    found = Line(
+        runs=runs,
+        masks=sum(each["masks"] for each in ledgers),
+        elements=sum(each["elements"] for each in ledgers),
+        mismatches=sum(each["mismatches"] for each in ledgers),
+        chains=all(each["chain"] == each["expected"] for each in ledgers),
+        float64=None,
+        float32=None,
+        loss=None,
+        accuracy=None,
+    )
+    if runs is reference:
+        return found
+    return Line(
+        **{name: getattr(found, name) for name in ("runs", "masks", "elements", "mismatches", "chains")},
+        float64=largest_difference(runs.exact, reference.exact, STEPS64),
+        float32=largest_difference(runs.plain, reference.plain, STEPS32),
+        loss=equivalence(last(runs.restarts, "test_loss"), last(reference.restarts, "test_loss")),
+        accuracy=equivalence(last(runs.restarts, "test_accuracy"), last(reference.restarts, "test_accuracy")),
+    )
+
+
+def largest_difference(run: Run, reference: Run, steps: int) -> float:
+    """The largest `|loss - reference| / reference` over the first steps; infinity where either ended before."""
+    ours, theirs = (np.array(each.outcome["losses"][:steps]) for each in (run, reference))
+    planned = min(run.asked.steps, steps)
+    if len(ours) < planned or len(theirs) < planned:
+        return float("inf")
+    return float(np.max(np.abs(ours - theirs) / theirs))
+
+
+def last(runs: Sequence[Run], measure: str) -> list[float]:
+    """A measure after the last epoch of each training."""
+    return [run.outcome[measure][-1] for run in runs]
+
+
+def answer(found: Sequence[Line], data: str) -> Mapping[str, str]:
+    """The headline and one sentence with figures."""
+    others = found[1:]
+    masks, elements = sum(each.masks for each in found), sum(each.elements for each in found)
+    wrong = sum(each.mismatches for each in found)
+    exact, plain = (
+        max((getattr(each, name) for each in others), default=0.0) for name in ("float64", "float32")
+    )
+    equivalent = sum(each.equivalent for each in others)
+    holds = all(each.holds for each in found)
+    shown = next((run.asked for run in found[0].runs.restarts), found[0].runs.plain.asked)
+    titles = [each.runs.found.framework.title for each in found]
+    same = "not one bit differs" if all(each.same_masks for each in found) else f"{wrong:,} elements differ"
+    return {
+        "headline": "One address, one mask; one seed, one curve" if holds else "The curves are not one",
+        "sentence": (
+            f"In {len(found)} frameworks ({', '.join(titles)}), trained on {data} from one seed, {masks:,} masks of "
+            f"{elements:,} elements were compared with the law and {same}; losses differ from {titles[0]}'s by at "
+            f"most {exact:.1e} relative over {_steps(found, 'exact', STEPS64)} steps in float64 and {plain:.1e} over "
+            f"{_steps(found, 'plain', STEPS32)} in float32; and after {shown.steps:,} steps in float32, "
+            f"{equivalent} of {len(others)} are equivalent to it, within the spread of its own "
+            f"{len(found[0].runs.restarts)} restarts from weights one unit in the last place away."
+        ),
+    }
+
+
+def _steps(found: Sequence[Line], which: str, most: int) -> int:
+    return min(getattr(found[0].runs, which).asked.steps, most)
