@@ -4,10 +4,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help study test check pytest bench clean
+.PHONY: help study test test-mxnet check pytest bench bench-mxnet clean
 
 help:  ## print this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 study: .venv/lab  ## train with and without dropout, compare, write a report
 	$(BIN)/thinned study dropout
@@ -22,11 +22,18 @@ check: .venv/dev  ## lint, format, types
 pytest: .venv/dev  ## the tests and every example in the documentation
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup $(ARGS)
 
+test-mxnet: .venv-mxnet/dev  ## the same for MXNet, which needs an environment of its own
+	.venv-mxnet/bin/python -m pytest -W ignore::DeprecationWarning $(ARGS) \
+		tests/mxnet src/thinned/mxnet docs/frameworks/mxnet.md tests/mask tests/kernels tests/numpy
+
 bench: .venv/dev  ## measure, and write results with versions and the processor's name
-	$(BIN)/python benchmarks/run.py
+	for each in torch numpy jax tensorflow keras; do $(BIN)/python benchmarks/$${each}_speed.py || exit 1; done
+
+bench-mxnet: .venv-mxnet/dev  ## the same for MXNet
+	.venv-mxnet/bin/python -W ignore benchmarks/mxnet_speed.py
 
 clean:  ## remove the environment
-	rm -rf .venv
+	rm -rf .venv .venv-mxnet
 
 .venv/python:
 	$(PYTHON) -m venv .venv
@@ -38,4 +45,10 @@ clean:  ## remove the environment
 
 .venv/dev: .venv/lab
 	$(PIP) --editable '.[lab,dev]'
+	@touch $@
+
+.venv-mxnet/dev: pyproject.toml constraints-mxnet.txt
+	$(PYTHON) -m venv .venv-mxnet
+	.venv-mxnet/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints-mxnet.txt --requirement constraints-mxnet.txt --editable '.[mxnet]'
 	@touch $@

@@ -53,6 +53,14 @@ class TestLaw:
         assert type(x) is type(dropout(x, 0.5, seed=0))
         assert type(x) is type(dropout(x, 0.5, seed=0)[0])
 
+    def test_rate_in_an_array(self, xp):
+        """It is read anew at each call."""
+        rate = xp.zeros(1)
+        for value in (0.25, 0.5):
+            rate[:] = value
+
+            assert same(dropped(np.ones(99, np.float32), value, seed=0), dropout(xp.ones(99), rate, seed=0))
+
     def test_views_and_pending_work(self, xp):
         """Slices, and arrays that the engine is still computing."""
         x = xp.ones((300, 300))

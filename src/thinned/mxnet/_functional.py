@@ -64,6 +64,8 @@ def dropout(
         2014, https://jmlr.org/papers/v15/srivastava14a.html. We differ: rescaling at training time.
     """
     given = dict(zip(FIELDS, (seed, site, step, draw), strict=True))
+    if isinstance(rate, mx.nd.NDArray):
+        rate = rate.asnumpy().item()  # a number, since plans are found again by what they were made of
     axes = tuple(share) if isinstance(share, Iterable) else (share,)
     if isinstance(x, mx.sym.Symbol):
         return _graph(x, rate, given, axes, window)
