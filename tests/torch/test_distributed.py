@@ -32,11 +32,12 @@ def jobs(tmp_path_factory):
     ]
     try:
         for process in started:
-            _, words = process.communicate(timeout=120)
+            _, words = process.communicate(timeout=300)
             assert process.returncode == 0, words
     finally:
         for process in started:
             process.kill()
+            process.communicate()
     return {world: [torch.load(folder / f"{world}-{rank}.pt") for rank in range(world)] for world in WORLDS}
 
 
