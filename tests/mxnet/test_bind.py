@@ -1,5 +1,7 @@
 """Bound networks: seeds, sites, steps, uses, batches, files; imperative and hybridised."""
 
+import copy
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -141,6 +143,32 @@ class TestSites:
             train(net, xp.array(ONES), None)
 
         assert same(dropped(ONES, 0.5, seed=4, site="part.0", step=1), train(net, xp.array(ONES), 1)[0])
+
+
+class TestCopies:
+    """`copy.deepcopy`, and several contexts."""
+
+    def test_a_copy_counts_on_by_itself(self, xp):
+        """From the step of the original, which it does not move."""
+        net = bind(Twice(), 2)
+        train(net, xp.array(ONES))
+        twin = copy.deepcopy(net)
+        for each in (twin, net):
+            assert same(dropped(ONES, 0.5, seed=2, site="a#1", step=1), train(each, xp.array(ONES))[2])
+
+    @every_mode
+    def test_several_contexts(self, mode):
+        """One call for each, and so one step."""
+        places = [mx.cpu(0), mx.cpu(1)]
+        net = bind(sequence(Dropout(0.5)), 2)
+        if MODES[mode] is not None:
+            net.hybridize(**MODES[mode])
+        with autograd.record():
+            outputs = [net(mx.nd.array(ONES, ctx=place)) for place in places]
+
+        for step, y in enumerate(outputs):
+            assert places[step] == y.context
+            assert same(dropped(ONES, 0.5, seed=2, site="0", step=step), y)
 
 
 class TestFiles:

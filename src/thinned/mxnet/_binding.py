@@ -106,24 +106,38 @@ class Binding:
         self.batch = batch
         self.layers = layers
         self.tickets = {name: Ticket(self, name, place) for place, name in enumerate(layers)}
-        self.active = _Active()
-        self.graphs: dict[int, Counter[str]] = {}
         self.watched: list[gluon.Block] = []
+        self._start()
+
+    def _start(self) -> None:
+        self.active = _Active()
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in {"active", "_lock"}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._start()
+
     def watch(self, block: gluon.Block, watcher: Callable[..., Any]) -> None:
-        """Have `watcher(block, forward, *args)` called where `block.forward` would be."""
-        block.__dict__["forward"] = partial(watcher, block, block.forward)
+        """Have `watcher(block, forward, uses, *args)` called where `block.forward` would be.
+
+        `uses` says how often the block's graph, once there is one, draws at each site.
+        """
+        block.__dict__["forward"] = partial(watcher, block, block.forward, Counter())
         self.watched.append(block)
 
-    def root_call(self, block: gluon.Block, forward: Callable[..., Any], *args: Any) -> Any:
+    def root_call(
+        self, block: gluon.Block, forward: Callable[..., Any], uses: "Counter[str]", *args: Any
+    ) -> Any:
         """One call of the root: a step, if it trains."""
         if _is_symbolic(args):
             return forward(*args)
         calls = self.active.calls
         calls.append(_Call(self._advance()))
         try:
-            return self.block_call(block, forward, *args)
+            return self.block_call(block, forward, uses, *args)
         finally:
             calls.pop()
 
@@ -136,7 +150,9 @@ class Binding:
                 self.step = step + 1
             return step
 
-    def block_call(self, block: gluon.Block, forward: Callable[..., Any], *args: Any) -> Any:
+    def block_call(
+        self, block: gluon.Block, forward: Callable[..., Any], uses: "Counter[str]", *args: Any
+    ) -> Any:
         """One call of a block that holds layers of ours: as a graph, if it is hybridised."""
         calls = self.active.calls
         if (
@@ -151,10 +167,11 @@ class Binding:
         try:
             found = forward(*args)
             if block._cached_op is not before:  # a graph was made, and layers told of their places in it
-                self.graphs[id(block)] = call.traced
+                uses.clear()
+                uses.update(call.traced)
         finally:
             call.traced = None
-        call.uses.update(self.graphs.get(id(block), ()))
+        call.uses.update(uses)
         return found
 
     def use(self, name: str) -> Coordinates:
