@@ -7,10 +7,13 @@ the block of `kernels.block`, offers it to the pool, works on it itself, and ret
 more. It waits for no thread that has not begun, so a pool that is busy, or has one thread, delays nothing; one that
 comes later finds no piece left, and whoever is last frees the block. No Python runs here, and no lock is taken.
 
+Numba keeps the compiled handler by the age of this file alone: touch it when `kernels.block` changes.
+
 Operands: x;  uint32 (ticket, 6 words; kind; 2 words each of rows, run, inner);  uint32 (rows, 2), the bases.
 """
 
 import ctypes
+import sys
 
 import llvmlite.binding
 import numba
@@ -22,7 +25,8 @@ from thinned.kernels import block as slot
 from thinned.kernels.compiled import kernel
 
 KINDS = ("float32", "float64", "bfloat16", "float16")
-"""What `kind` counts."""
+_BYTES = (4, 8, 2, 2)
+"""What `kind` counts, and the sizes of these."""
 
 HEADER = 13
 """Words in the second operand."""
@@ -37,11 +41,11 @@ _SCHEDULE, _THREADS = 136, 144
 VERSION = (0, 3)
 """Of the interface that was looked at; XLA refuses a handler that answers with another one than its own."""
 
-_GRAIN = 1 << 14
+_GRAIN, _PAGE = 1 << 14, 1 << 21
 _TABLE = "thinned_xla_table"
 
-table = (ctypes.c_int64 * (1 + len(KINDS)))()
-"""Addresses of `_help` and of the kernels. A symbol and no constant, because the handler is kept on disk."""
+table = (ctypes.c_int64 * (2 + len(KINDS)))()
+"""Addresses of `_help`, of `madvise` and of the kernels. A symbol and no constant: the handler is kept on disk."""
 
 llvmlite.binding.add_symbol(_TABLE, ctypes.addressof(table))
 
@@ -92,6 +96,18 @@ def _call(typing, function, argument):
     return int64(int64, int64), build
 
 
+@intrinsic
+def _advise(typing, function, address, size):
+    """Call `madvise(address, size, MADV_HUGEPAGE)`."""
+
+    def build(context, builder, signature, arguments):
+        word, number = ir.IntType(64), ir.IntType(32)
+        code = builder.inttoptr(arguments[0], ir.FunctionType(number, [word, word, number]).as_pointer())
+        return builder.zext(builder.call(code, [arguments[1], arguments[2], number(14)]), word)
+
+    return int64(int64, int64, int64), build
+
+
 _malloc = types.ExternalFunction("malloc", int64(int64))
 _free = types.ExternalFunction("free", types.void(int64))
 
@@ -118,6 +134,15 @@ def _help(block):
     """What the pool runs."""
     _work(block)
     _release(block)
+
+
+@njit
+def _ask_for_large_pages(address, size):
+    """As `kernels.pages` does for the other front ends, and why."""
+    function = _word(_table() + 8)
+    low, high = (address + _PAGE - 1) & -_PAGE, (address + size) & -_PAGE
+    if function != 0 and size >= 2 * _PAGE and high > low:
+        _advise(function, low, high - low)
 
 
 @njit
@@ -184,7 +209,9 @@ def _handle(frame):
     carray(_at(block + 8 * slot.SCALE, float64), 1)[0] = 65536.0 / (65536 - level) if level < 65536 else 0.0
     word[slot.KEY0], word[slot.KEY1] = header[0], header[1]
     word[slot.SITE], word[slot.STEP], word[slot.DRAW] = header[2], header[3], header[4]
-    word[_KERNEL] = _word(_table() + 8 * (1 + int64(header[6])))
+    word[_KERNEL] = _word(_table() + 8 * (2 + int64(header[6])))
+    if word[slot.IN_PLACE] == 0:
+        _ask_for_large_pages(word[slot.Y], size * inner * _BYTES[int64(header[6])])
     word[_OWNERS] = threads
     for _ in range(threads - 1):
         if not _schedule(frame, block):
@@ -200,9 +227,17 @@ def prepare(dtype: str) -> int:
     """Have the kernel for a dtype ready; the address of the handler."""
     handler, helper = _compiled()
     table[0] = helper.address
-    table[1 + KINDS.index(dtype)] = kernel("thin", dtype).address
+    table[1] = _madvise()
+    table[2 + KINDS.index(dtype)] = kernel("thin", dtype).address
     address: int = handler.address
     return address
+
+
+def _madvise() -> int:
+    """The address of Linux's function; 0 elsewhere."""
+    if sys.platform != "linux":
+        return 0
+    return ctypes.cast(ctypes.CDLL(None).madvise, ctypes.c_void_p).value or 0
 
 
 _kept: list = []  # type: ignore[type-arg]
