@@ -25,7 +25,8 @@ class TestSharding:
         """XLA divides the work, along any axis, whether rows are whole blocks or not; the gradient too."""
         on_devices("""
     shapes = [((8, 24), P("d"), {}), ((8, 24), P(None, "d"), {}), ((8, 20), P("d"), {"share": 1}),
-              ((8, 20), P(None, "d"), {}), ((4, 8, 3), P("d"), {"window": ((64, 8, 3), (5, 0, 0))}), ((8, 24), P(), {})]
+              ((8, 20), P(None, "d"), {}), ((8, 24), P(), {}),
+              ((4, 8, 3), P("d"), {"window": ((64, 8, 3), (5, 0, 0))})]
     for mesh in (*MESHES, mesh_of(4, AxisType.Explicit)):
         for shape, spec, where in shapes:
             x = odd_values(shape, np.float32)
