@@ -22,6 +22,7 @@ from thinned.kernels.execute import Coordinates
 from thinned.mask.address import seed64, site_id
 from thinned.mask.sharing import Window
 from thinned.methods.site import use_name
+from thinned.mxnet._memory import integers
 
 Batch = tuple[int, int, int]
 
@@ -61,7 +62,7 @@ class Ticket(gluon.Parameter):  # type: ignore[misc]
         binding, name = self._of
         calls = binding.active.calls
         values = (calls[-1].step, calls[-1].uses[name]) if calls else (binding.step, 0)
-        return mx.nd.array((_signed(binding.seed), *values), ctx=ctx, dtype="int64")
+        return integers((_signed(binding.seed), *values), ctx)
 
     def _finish_deferred_init(self) -> None:
         """Nothing is deferred."""
