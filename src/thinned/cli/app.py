@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from thinned import __version__
+from thinned.cli.frameworks import WithFrameworks
 from thinned.cli.mask import mask
 from thinned.cli.report import report
 from thinned.cli.runs import runs
@@ -21,7 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (study, report, runs, mask):
+app.command(cls=WithFrameworks)(study)
+for verb in (report, runs, mask):
     app.command()(verb)
 
 

@@ -36,7 +36,7 @@ def differences(comparison: Comparison, metric: Metric) -> Figure:
         "marker": {"color": "--treated", "size": 10, "line": {"color": "--paper", "width": 1}},
         "hovertemplate": f"seed %{{y}}: %{{x:+.{metric.decimals}f}}<extra></extra>",
     }
-    layout = _layout(f"difference, {metric.unit}", "seed") | {"shapes": shapes}
+    layout = layout_of(f"difference, {metric.unit}", "seed") | {"shapes": shapes}
     layout["yaxis"] |= {"type": "category", "range": [len(seeds) - 0.5, -0.5], "showgrid": False}
     return {"data": [dots], "layout": layout}
 
@@ -67,10 +67,11 @@ def learning_curves(panel: Panel, control: str) -> Figure:
             "hovertemplate": f"{curve.arm}, epoch %{{x}}: %{{y:.4~f}}<extra></extra>",
         }
         traces += [band, line]
-    return {"data": traces, "layout": _layout("epoch", panel.unit)}
+    return {"data": traces, "layout": layout_of("epoch", panel.unit)}
 
 
-def _layout(x_title: str, y_title: str) -> Figure:
+def layout_of(x_title: str, y_title: str) -> Figure:
+    """Axes with these titles, in the page's colours."""
     axis = {
         "color": "--ink-soft",
         "gridcolor": "--rule",

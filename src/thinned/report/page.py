@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
@@ -20,6 +21,11 @@ def render(about: Facts) -> str:
     Args:
         about: what it says; every text in it is escaped.
     """
+    return fill("study.html.j2", facts=about, figures=figures(about))
+
+
+def fill(template: str, **values: Any) -> str:
+    """A template with these values, and with the script that draws its `figures`."""
     environment = Environment(
         loader=PackageLoader("thinned.report"),
         autoescape=True,
@@ -27,8 +33,7 @@ def render(about: Facts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template("study.html.j2")
-    return template.render(facts=about, figures=figures(about), plotly=get_plotlyjs())
+    return environment.get_template(template).render(**values, plotly=get_plotlyjs())
 
 
 def write(about: Facts, path: Path) -> Path:
@@ -40,12 +45,17 @@ def write(about: Facts, path: Path) -> Path:
     Raises:
         RecordError: the folder cannot be written to.
     """
+    return save(render(about), path)
+
+
+def save(page: str, path: Path) -> Path:
+    """Write a page that is rendered; see `write`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(render(about))
+                file.write(page)
             Path(name).chmod(0o644)  # mkstemp gives 0o600, which a web server could not read
             Path(name).replace(path)
         except BaseException:

@@ -19,8 +19,8 @@ place of the starting weights spreads one framework over. It is fixed here, befo
 RESTARTS = 16
 """So many that eight frameworks which do end at the same place all pass, in both measures, in 96 of 100 studies.
 
-With 10 restarts it would be 69 of 100, with 12 it would be 84, with 20 it would be 99, since the margin is estimated
-too. Simulated with normal samples; `tests/lab/frameworks/test_equivalence.py` repeats it.
+With 10 restarts it would be 69 of 100, with 12 it would be 84, with 20 it would be 99, since the margin is
+estimated too. Simulated with normal samples; `tests/lab/frameworks/test_equivalence.py` repeats it.
 """
 
 

@@ -44,13 +44,13 @@ class Trainer:
 
     def train(self, x: Array, y: Array) -> tuple[float, Sequence[Tap]]:
         """One call of the compiled step; the model carries its own."""
-        self.net.train()
+        self.net.train()  # type: ignore[no-untyped-call]
         loss, taps = descended(self.net, x, y, self.lr)
         return float(loss), [(np.asarray(before), np.asarray(after)) for before, after in taps]
 
     def scores(self, x: Array) -> Array:
         """With dropout off."""
-        self.net.eval()
+        self.net.eval()  # type: ignore[no-untyped-call]
         return np.asarray(evaluated(self.net, x))
 
 

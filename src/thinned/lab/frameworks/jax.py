@@ -18,7 +18,7 @@ Taps = list[tuple[jax.Array, jax.Array]]
 
 
 class Trainer:
-    """See `trainer.Trainer`. JAX has no dropout of its own: the built-in is `jax.random.bernoulli` and a product."""
+    """See `trainer.Trainer`. JAX has no dropout of its own: the built-in is `jax.random.bernoulli`."""
 
     def __init__(self, setting: Setting, weights: Weights) -> None:
         self.setting, self.step = setting, 0

@@ -75,7 +75,7 @@ class Trainer:
         )
 
     def train(self, x: Array, y: Array) -> tuple[float, Sequence[Tap]]:
-        """`train_on_batch`; the loss that it returns went through a mean in float32, so it is taken from the scores."""
+        """`train_on_batch`; its loss, which Keras rounds to float32 on PyTorch, is taken from the scores."""
         self.model.train_on_batch(x, y)
         loss, _ = tested(keras.ops.convert_to_numpy(self.last.seen), y)
         pairs = [[keras.ops.convert_to_numpy(tap.seen) for tap in pair] for pair in self.taps]

@@ -6,7 +6,7 @@ from pathlib import Path
 from thinned.lab.data import Data
 from thinned.lab.frameworks.ledger import write_truth
 from thinned.lab.frameworks.setting import Setting
-from thinned.lab.frameworks.weights import drawn, moved, save
+from thinned.lab.frameworks.weights import Weights, drawn, moved, save
 from thinned.lab.frameworks.worker import DATA, MASKS, weights_name
 
 
@@ -20,7 +20,7 @@ def lay_out(folder: Path, data: Data, base: Setting, restarts: int) -> Iterator[
         restarts: how many, apart from the start itself.
     """
     flat = data.train_x.reshape(len(data.train_x), -1), data.test_x.reshape(len(data.test_x), -1)
-    arrays = {"train_x": flat[0], "train_y": data.train_y, "test_x": flat[1], "test_y": data.test_y}
+    arrays: Weights = {"train_x": flat[0], "train_y": data.train_y, "test_x": flat[1], "test_y": data.test_y}
     save(arrays, folder / DATA)
     start = drawn(flat[0].shape[1], base.hidden, len(data.classes), base.seed)
     for restart in range(restarts + 1):

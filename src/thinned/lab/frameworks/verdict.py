@@ -131,29 +131,38 @@ def last(runs: Sequence[Run], measure: str) -> list[float]:
 
 def answer(found: Sequence[Line], data: str) -> Mapping[str, str]:
     """The headline and one sentence with figures."""
-    others = found[1:]
-    masks, elements = sum(each.masks for each in found), sum(each.elements for each in found)
-    wrong = sum(each.mismatches for each in found)
+    others, reference = found[1:], found[0].runs
+    titles = [each.runs.found.framework.title for each in found]
+    masks, elements, wrong = (
+        sum(getattr(each, name) for each in found) for name in ("masks", "elements", "mismatches")
+    )
+    same = "not one bit differs" if all(each.same_masks for each in found) else f"{wrong:,} elements differ"
     exact, plain = (
         max((getattr(each, name) for each in others), default=0.0) for name in ("float64", "float32")
     )
-    equivalent = sum(each.equivalent for each in others)
-    holds = all(each.holds for each in found)
-    shown = next((run.asked for run in found[0].runs.restarts), found[0].runs.plain.asked)
-    titles = [each.runs.found.framework.title for each in found]
-    same = "not one bit differs" if all(each.same_masks for each in found) else f"{wrong:,} elements differ"
     return {
-        "headline": "One address, one mask; one seed, one curve" if holds else "The curves are not one",
+        "headline": _headline(found),
         "sentence": (
-            f"In {len(found)} frameworks ({', '.join(titles)}), trained on {data} from one seed, {masks:,} masks of "
-            f"{elements:,} elements were compared with the law and {same}; losses differ from {titles[0]}'s by at "
-            f"most {exact:.1e} relative over {_steps(found, 'exact', STEPS64)} steps in float64 and {plain:.1e} over "
-            f"{_steps(found, 'plain', STEPS32)} in float32; and after {shown.steps:,} steps in float32, "
-            f"{equivalent} of {len(others)} are equivalent to it, within the spread of its own "
-            f"{len(found[0].runs.restarts)} restarts from weights one unit in the last place away."
+            f"In {len(found)} frameworks ({', '.join(titles)}), trained on {data} from one seed, {masks:,} masks "
+            f"of {elements:,} elements were compared with the law and {same}; losses differ from {titles[0]}'s by "
+            f"at most {exact:.1e} relative over {_steps(reference.exact, STEPS64)} steps in float64 and "
+            f"{plain:.1e} over {_steps(reference.plain, STEPS32)} in float32; and after "
+            f"{reference.plain.asked.steps:,} steps in float32, {sum(each.equivalent for each in others)} of "
+            f"{len(others)} are equivalent to it, within the spread of its own {len(reference.restarts)} restarts "
+            "from weights one unit in the last place away."
         ),
     }
 
 
-def _steps(found: Sequence[Line], which: str, most: int) -> int:
-    return min(getattr(found[0].runs, which).asked.steps, most)
+def _headline(found: Sequence[Line]) -> str:
+    if not all(each.same_masks for each in found):
+        return "The masks are not the same"
+    if not all(each.same_losses for each in found):
+        return "The same masks, and not one curve"
+    if not all(each.equivalent for each in found):
+        return "The same masks and one curve; the same end is not shown"
+    return "One address, one mask; one seed, one curve"
+
+
+def _steps(run: Run, most: int) -> int:
+    return min(run.asked.steps, most)

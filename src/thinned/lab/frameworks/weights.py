@@ -57,7 +57,7 @@ def moved(weights: Weights, restart: int, seed: int) -> dict[str, Array]:
 
 
 def _neighbour(array: Array, up: npt.NDArray[np.bool_]) -> Array:
-    return np.nextafter(array, np.where(up, np.inf, -np.inf).astype(array.dtype))
+    return np.asarray(np.nextafter(array, np.where(up, np.inf, -np.inf).astype(array.dtype)))
 
 
 def save(arrays: Weights, path: Path) -> None:
