@@ -43,6 +43,10 @@ class Dropout(nn.Dropout):
         >>> y = layer.apply({}, jnp.ones(1000), rngs={"dropout": jax.random.key(0)})
         >>> sorted(set(y.tolist()))
         [0.0, 2.0]
+
+    References:
+        Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15,
+        2014, https://jmlr.org/papers/v15/srivastava14a.html.
     """
 
     site: str | None = None

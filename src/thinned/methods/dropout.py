@@ -18,7 +18,7 @@ ENTRY = Entry(
         2014,
         "https://jmlr.org/papers/v15/srivastava14a.html",
     ),
-    frameworks=("torch",),
+    layers=("torch.Dropout", "flax.Dropout", "flax.linen.Dropout", "keras.layers.Dropout", "mxnet.Dropout"),
 )
 
 

@@ -37,13 +37,18 @@ class Entry:
     """One line of the catalogue.
 
     Args:
-        name: of the class, the same in each framework.
+        name: of the method; PyTorch's class has it.
         row: what the method is.
         paper: where it comes from.
-        frameworks: front ends of this library that have it as a layer.
+        layers: the classes that are it, each as its framework calls it, with the path within this library.
     """
 
     name: str
     row: Row
     paper: Paper
-    frameworks: tuple[str, ...]
+    layers: tuple[str, ...]
+
+    @property
+    def frameworks(self) -> tuple[str, ...]:
+        """The front ends of this library that have it as a layer."""
+        return tuple(layer.partition(".")[0] for layer in self.layers)

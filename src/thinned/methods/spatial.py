@@ -10,7 +10,15 @@ _PAPER = Paper(
     "https://arxiv.org/abs/1411.4280",
 )
 
-ENTRIES = tuple(Entry(f"Dropout{ndim}d", _ROW, _PAPER, frameworks=("torch",)) for ndim in (1, 2, 3))
+ENTRIES = tuple(
+    Entry(
+        f"Dropout{ndim}d",
+        _ROW,
+        _PAPER,
+        layers=(f"torch.Dropout{ndim}d", f"keras.layers.SpatialDropout{ndim}D"),
+    )
+    for ndim in (1, 2, 3)
+)
 
 
 def position_axes(axes: int, positions: int) -> tuple[int, ...]:

@@ -4,9 +4,9 @@ from thinned.extras import need
 
 need("torch", "torch", "2.7")
 
+from thinned.methods.conversion import Report as Report
 from thinned.torch._bind import bind as bind
 from thinned.torch._bind import unbind as unbind
-from thinned.torch._convert import Report as Report
 from thinned.torch._convert import convert as convert
 from thinned.torch._functional import dropout as dropout
 from thinned.torch._functional import dropout_add as dropout_add

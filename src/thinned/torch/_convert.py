@@ -1,11 +1,11 @@
 """Swap a model's dropout layers for ours, in place, and say what could not be swapped."""
 
-from dataclasses import dataclass, field
 from typing import SupportsIndex
 
 from torch import nn
 
 from thinned.mask.rate import threshold
+from thinned.methods.conversion import Report
 from thinned.torch._bind import attach, unwrapped
 from thinned.torch._layers import Dropout, Dropout1d, Dropout2d, Dropout3d
 from thinned.torch._strangers import why_left
@@ -17,26 +17,6 @@ COUNTERPARTS: dict[type[nn.Module], type[nn.Module]] = {
     nn.Dropout2d: Dropout2d,
     nn.Dropout3d: Dropout3d,
 }
-
-
-@dataclass
-class Report:
-    """What `convert` did.
-
-    Args:
-        swapped: name -> what stands there now.
-        left: name -> why it was left as it is, and what to do.
-    """
-
-    swapped: dict[str, str] = field(default_factory=dict)
-    left: dict[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        """One line a layer."""
-        lines = [f"swapped {len(self.swapped)}, left {len(self.left)}"]
-        lines += [f"  {name or '(the model itself)'}: {what}" for name, what in self.swapped.items()]
-        lines += [f"  {name or '(the model itself)'}: left; {why}" for name, why in self.left.items()]
-        return "\n".join(lines)
 
 
 def convert(model: nn.Module, seed: SupportsIndex | None = None) -> Report:
