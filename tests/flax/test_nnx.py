@@ -208,6 +208,24 @@ class TestBind:
             == (dropped(dropped(x, 0.5, seed=3, site="block.drop"), 0.5, seed=3, site="block.drop#1") != 0)
         ).all()
 
+    def test_a_loop(self):
+        """`nnx.scan` with the layer in its carry: every turn has a mask of its own."""
+
+        class Loop(nnx.Module):
+            def __init__(self):
+                self.drop = tf.Dropout(0.5)
+
+            def __call__(self, xs):
+                run = nnx.scan(in_axes=(nnx.Carry, 0), out_axes=(nnx.Carry, 0))(
+                    lambda drop, x: (drop, drop(x))
+                )
+                return run(self.drop, xs)[1]
+
+        ys = tf.bind(Loop(), seed=3)(jnp.ones((3, 4, 8)))
+
+        for name, y in zip(("drop", "drop#1", "drop#2"), ys, strict=True):
+            assert same(dropped(X, 0.5, seed=3, site=name), y)
+
     def test_split_and_merge(self, net):
         """JAX's own transformations, with the state handed round by hand."""
         graph, parameters, rest = nnx.split(net, nnx.Param, ...)

@@ -245,10 +245,17 @@ _kept: list = []  # type: ignore[type-arg]
 
 def _compiled():
     if not _kept:
-        _kept.append(
-            (
-                numba.cfunc(int64(int64), cache=True, error_model="numpy")(_handle),
-                numba.cfunc(types.void(int64), cache=True, error_model="numpy")(_help),
-            )
-        )
+        try:
+            _kept.append(_pair(on_disk=True))
+        except Exception:
+            # No folder to keep it in, or a damaged file: that costs a second a process. An error of our own
+            # comes up again.
+            _kept.append(_pair(on_disk=False))
     return _kept[0]
+
+
+def _pair(*, on_disk):
+    return (
+        numba.cfunc(int64(int64), cache=on_disk, error_model="numpy")(_handle),
+        numba.cfunc(types.void(int64), cache=on_disk, error_model="numpy")(_help),
+    )
