@@ -3,7 +3,8 @@
 The words are addresses, sizes and numbers, `SCALE` the bits of a float64. Threads take pieces by an atomic counter
 in the block, `NEXT`, so one that comes late finds nothing left and delays nobody.
 
-Numba keeps compiled kernels by the age of `cpu.py` alone: touch that file when the order here changes.
+Numba keeps compiled code by the age of its file alone: touch `cpu.py` and `jax/_handler.py` when the order here
+changes.
 """
 
 import ctypes
