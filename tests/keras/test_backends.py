@@ -24,6 +24,11 @@ ELSEWHERE = [
 ]
 """Tests that depend on the backend."""
 
+TOLERANCES = {"reported": 1e-5, "evaluated": 1e-5}
+"""Relative. The networks are in float64, but Keras' mean, and with it the loss and its gradient, is computed in
+float32 on PyTorch and JAX: each of twelve steps carries some ten roundings of 2^-24 into the weights, 7e-6 in all;
+what is seen is 2e-7."""
+
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "torch", reason="the process that has PyTorch runs the others"
 )
@@ -78,44 +83,60 @@ class TestJourney:
         assert [True] * 4 == list(journeys["jax"]["masks"].values()) == list(journeys["tensorflow"]["masks"].values())
 
     @pytest.mark.parametrize("backend", BACKENDS[1:])
-    def test_losses(self, journeys, backend):
-        """Differ by rounding alone.
+    @pytest.mark.parametrize(("which", "tolerance"), TOLERANCES.items())
+    def test_losses(self, journeys, backend, which, tolerance):
+        """Differ by rounding alone; one wrong mask would change their first digits."""
+        ours, theirs = journeys[backend]["whole"][which], journeys["torch"]["whole"][which]
 
-        A step rounds sums of at most 24 terms in seven products, some 400 roundings of 2^-53 on the way to one
-        loss; twelve steps at this learning rate amplify little. A hundredfold margin over their sum is 1e-10; one
-        wrong mask changes the loss in its first digits.
-        """
-        ours, theirs = journeys[backend]["whole"], journeys["torch"]["whole"]
-
-        assert np.allclose(ours, theirs, rtol=1e-10, atol=0)
+        assert np.allclose(ours, theirs, rtol=tolerance, atol=0)
         assert not np.allclose(ours[1:], theirs[:-1], rtol=1e-3, atol=0)
 
     @pytest.mark.parametrize(("backend", "first"), [("jax", 4), ("tensorflow", 8)])
-    def test_going_on_from_another(self, journeys, backend, first):
+    @pytest.mark.parametrize(("which", "tolerance"), TOLERANCES.items())
+    def test_going_on_from_another(self, journeys, backend, first, which, tolerance):
         """A model saved on one backend trains on on another as if it had never been elsewhere."""
         assert first == journeys[backend]["from"]
-        expected = journeys["torch"]["whole"][first : first + 4]
+        expected = journeys["torch"]["whole"][which][first : first + 4]
 
-        assert np.allclose(journeys[backend]["continued"], expected, rtol=1e-10, atol=0)
+        assert np.allclose(journeys[backend]["continued"][which], expected, rtol=tolerance, atol=0)
 
 
 class TestImports:
     """`import thinned.keras`."""
 
-    CODE = "import sys, {0}; print(*[name for name in ('torch', 'jax', 'tensorflow') if name in sys.modules])"
+    CODE = """
+        import sys
+        import {0}
+        print(*[name for name in ("torch", "jax", "tensorflow") if name in sys.modules])
+        print(*[name for name in ("torch", "jax", "tensorflow") if f"thinned.{{name}}" in sys.modules])
+    """
 
     @pytest.mark.parametrize("backend", BACKENDS)
     def test_brings_one_backend(self, backend):
-        """That which Keras is set to, as Keras itself does."""
-        code = self.CODE.format("thinned.keras")
+        """One front end of ours, and of frameworks what Keras itself brings (JAX, where Orbax is installed)."""
+        ours, theirs = (
+            python(self.CODE.format(module), KERAS_BACKEND=backend, TF_CPP_MIN_LOG_LEVEL=3)[0].splitlines()
+            for module in ("thinned.keras", "keras")
+        )
 
-        assert [backend] == python(code, KERAS_BACKEND=backend, TF_CPP_MIN_LOG_LEVEL=3)[0].split()
+        assert theirs[0] == ours[0]
+        assert backend == ours[1]
 
     def test_the_check_can_fail(self):
         """It sees what really is imported."""
-        code = self.CODE.format("thinned.keras, jax")
+        found = python(self.CODE.format("thinned.keras, tensorflow, thinned.jax"), KERAS_BACKEND="torch")[0]
 
-        assert ["torch", "jax"] == python(code, KERAS_BACKEND="torch")[0].split()
+        assert ["torch jax tensorflow", "torch jax"] == found.splitlines()
+
+    def test_settles_nothing(self):
+        """Keras' settings can still be made after it."""
+        code = """
+            import keras, thinned.keras
+            keras.config.set_floatx("float64")
+            print(thinned.keras.layers.Dropout(0.5).compute_dtype)
+        """
+
+        assert ["float64"] == python(code, KERAS_BACKEND="torch")[0].split()
 
     def test_a_backend_that_is_not_installed(self):
         """Is named, with the extra that brings it."""

@@ -1,5 +1,6 @@
 """The names of layers, from their places in a model: what a site is called."""
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def _attributes(parent: Any) -> Iterator[tuple[str, Any]]:
     # On PyTorch, layers are modules, which their owner keeps apart from its other attributes.
     own = {**vars(parent), **vars(parent).get("_modules", {})}
     for name, value in own.items():
-        if name not in _BOOKKEEPING and not name.startswith("_self_"):  # as TensorFlow calls its own
+        if name not in _bookkeeping() and not name.startswith("_self_"):  # as TensorFlow calls its own
             yield from _held(name, value)
 
 
@@ -96,4 +97,7 @@ def _held(place: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _held(f"{place}.{key}", each)
 
 
-_BOOKKEEPING = {*vars(keras.Layer(name="thinned")), "_functional", "_operations", "_modules"}
+@functools.cache
+def _bookkeeping() -> set[str]:
+    """Keras' own attributes. Made late: the first layer of a process settles Keras' dtype policy."""
+    return {*vars(keras.Layer(name="thinned")), "_functional", "_operations", "_modules"}
