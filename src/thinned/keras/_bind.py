@@ -7,10 +7,11 @@ from typing import Any, SupportsIndex, TypeVar
 import keras
 
 from thinned.errors import BindError
-from thinned.keras._binding import Batch, Binding, site_layers
+from thinned.keras._binding import Binding, site_layers
 from thinned.keras._names import walk
 from thinned.keras._state import Address
 from thinned.keras._swap import COUNTERPARTS, swap
+from thinned.methods.batch import Batch, check_batch
 
 Model = TypeVar("Model")
 
@@ -26,7 +27,7 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
 
     In place. The step counts training calls of `model`, from 0. Like the state of a random generator it is among
     `model.variables`; unlike it, it is saved with the model and its weights, beside the seed. Evaluation leaves
-    it. Layers that are not from `thinned.keras` are left alone: see `convert`.
+    it, unless a layer draws then. Layers that are not from `thinned.keras` are left alone: see `convert`.
 
     A saved bound model loads bound (after `import thinned.keras`), on any backend, and goes on from its seed and
     step. Weights saved before the model was bound load as they did.
@@ -65,12 +66,7 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
 
 def attach(model: Any, seed: SupportsIndex, batch: Batch | None = None) -> list[str]:
     """`bind`, which returns the names of Keras' own layers and does not warn of them."""
-    if batch is not None and not (
-        isinstance(batch, (tuple, list))
-        and len(batch) == 3
-        and all(isinstance(value, int) for value in batch)
-    ):
-        raise BindError(f"expected batch=(axis, global_size, start), three integers; got {batch!r}.")
+    check_batch(batch)
     if not isinstance(model, keras.Layer):
         raise BindError(f"expected a Keras model or layer; got a {type(model).__name__}.")
     layers, address = site_layers(model), Address(seed)
@@ -147,8 +143,8 @@ def _bound_class(base: Any) -> type:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         training = _training(self, args, kwargs)
         if "_thinned_sites" in vars(self):
-            _complete(self, must=bool(training))
-        with vars(self)["_thinned"].call(training):
+            _complete(self, must=training)
+        with vars(self)["_thinned"].call(training=training):
             return base.call(self, *args, **kwargs)
 
     def rematerialized_call(self: Any, layer_call: Any, *args: Any, **kwargs: Any) -> Any:
@@ -158,7 +154,7 @@ def _bound_class(base: Any) -> type:
         def run(*args: Any, **kwargs: Any) -> Any:
             # The step is taken outside what is recomputed.
             binding = vars(self)["_thinned"]
-            with binding.call(_training(self, args, kwargs)):
+            with binding.call(training=_training(self, args, kwargs)):
                 remat = functools.partial(base.rematerialized_call, self)
                 inner = binding.recomputable(remat, functools.partial(base.call, self), kwargs)
                 return inner(*args, **kwargs)
@@ -207,12 +203,10 @@ def _register(cls: type) -> type:
 _register(_Bound)
 
 
-def _training(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool | None:
-    """Whether a call trains; None where the model's `call` does not say."""
+def _training(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call is known to train; a `call` without that argument does not say."""
     names = list(model._call_signature.parameters)
-    if "training" not in names:
-        return None
-    place = names.index("training")
+    place = names.index("training") if "training" in names else len(args)
     return bool(kwargs.get("training", args[place] if place < len(args) else False))
 
 

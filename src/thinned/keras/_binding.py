@@ -13,9 +13,8 @@ from thinned.keras._backend import backend
 from thinned.keras._names import walk
 from thinned.keras._state import Address
 from thinned.mask.address import site_id
+from thinned.methods.batch import Batch, batch_window
 from thinned.methods.site import check_names, use_name
-
-Batch = tuple[int, int, int]
 
 
 class Draw(NamedTuple):
@@ -101,11 +100,11 @@ class Binding:
             vars(layer).pop("rematerialized_call", None)
 
     @contextmanager
-    def call(self, training: bool | None) -> Iterator[None]:
-        """A call of the model; its step is taken at once in training, by the first draw where that is unknown."""
+    def call(self, *, training: bool) -> Iterator[None]:
+        """A call of the model; its step is taken at once in training, else by the first draw, if there is one."""
         if self.batch is None:
             backend.check_alone()
-        call = _Call(self, pending=training is None)
+        call = _Call(self, pending=not training)
         if training:
             self.address.advance()
         _active.calls.append(call)
@@ -158,18 +157,7 @@ class Binding:
 
     def window(self, x: Any) -> Any:
         """Where the local rows of `x` lie in the global batch."""
-        if self.batch is None:
-            return None
-        axis, size, start = self.batch
-        sizes = list(keras.ops.shape(x))
-        if not -len(sizes) <= axis < len(sizes):
-            raise BindError(
-                f"expected activations with a batch axis {axis}, as bind(batch={self.batch}) says; got shape "
-                f"{tuple(x.shape)}."
-            )
-        index = [0] * len(sizes)
-        sizes[axis], index[axis] = size, start
-        return tuple(sizes), tuple(index)
+        return None if self.batch is None else batch_window(keras.ops.shape(x), self.batch)
 
     def site(self, name: str, count: int) -> int:
         """The site of the `count`-th use of a layer in one call of the model."""

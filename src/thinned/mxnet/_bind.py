@@ -9,8 +9,9 @@ from typing import Any, SupportsIndex, TypeVar
 from mxnet import gluon
 
 from thinned.errors import BindError
+from thinned.methods.batch import Batch, check_batch
 from thinned.methods.site import check_names
-from thinned.mxnet._binding import Batch, Binding
+from thinned.mxnet._binding import Binding
 from thinned.mxnet._strangers import of_its_own
 
 Net = TypeVar("Net", bound=Any)
@@ -140,9 +141,4 @@ def _check_batch(batch: Batch | None) -> None:
                 "masks; got none. With kv = mx.kv.create('dist_sync') and n local rows it is "
                 "(0, n * kv.num_workers, n * kv.rank)."
             )
-    elif not (
-        isinstance(batch, (tuple, list))
-        and len(batch) == 3
-        and all(isinstance(value, int) for value in batch)
-    ):
-        raise BindError(f"expected batch=(axis, global_size, start), three integers; got {batch!r}.")
+    check_batch(batch)

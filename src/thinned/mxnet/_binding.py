@@ -20,11 +20,9 @@ from mxnet import autograd, gluon
 from thinned.errors import BindError
 from thinned.kernels.execute import Coordinates
 from thinned.mask.address import seed64, site_id
-from thinned.mask.sharing import Window
+from thinned.methods.batch import Batch
 from thinned.methods.site import use_name
 from thinned.mxnet._memory import integers
-
-Batch = tuple[int, int, int]
 
 KEY = "thinned.address"
 """Where a file of parameters keeps (seed, step)."""
@@ -222,20 +220,6 @@ class Binding:
                 original(*args, **kwargs)
             finally:
                 root.__dict__["_collect_params_with_prefix"] = collect
-
-
-def batch_window(shape: tuple[int, ...], batch: Batch | None) -> Window | None:
-    """Where the local rows of an array lie in the global batch."""
-    if batch is None:
-        return None
-    axis, size, start = batch
-    if not -len(shape) <= axis < len(shape):
-        raise BindError(
-            f"expected activations with a batch axis {axis}, as bind(batch={batch}) says; got shape {shape}."
-        )
-    sizes, index = list(shape), [0] * len(shape)
-    sizes[axis], index[axis] = size, start
-    return tuple(sizes), tuple(index)
 
 
 def _is_symbolic(args: Any) -> bool:

@@ -6,7 +6,8 @@ import mxnet as mx
 from mxnet import autograd, gluon
 
 from thinned.mask.rate import threshold
-from thinned.mxnet._binding import Binding, batch_window
+from thinned.methods.batch import batch_window
+from thinned.mxnet._binding import Binding
 from thinned.mxnet._gradient import drop
 from thinned.mxnet._memory import Array, planned
 from thinned.mxnet._operator import TICKET, node

@@ -18,8 +18,8 @@ from thinned.kernels.execute import Coordinates
 from thinned.mask.address import site_id
 from thinned.mask.plan import Plan
 from thinned.mask.sharing import Window
+from thinned.methods.batch import Batch, batch_window
 from thinned.methods.site import use_name
-from thinned.mxnet._binding import Batch, batch_window
 from thinned.mxnet._callbacks import Callbacks, Compute, Table, guarded, run
 from thinned.mxnet._memory import CODES, data, free, planned
 

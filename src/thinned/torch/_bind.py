@@ -8,9 +8,9 @@ from typing import Any, SupportsIndex, TypeVar, cast
 import torch
 from torch import nn
 
-from thinned.errors import BindError
+from thinned.methods.batch import Batch, check_batch
 from thinned.methods.site import check_names
-from thinned.torch._binding import Batch, Binding
+from thinned.torch._binding import Binding
 from thinned.torch._strangers import of_its_own
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -64,12 +64,7 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
 
 def attach(model: nn.Module, seed: SupportsIndex, batch: Batch | None = None) -> list[str]:
     """`bind`, which returns the names of PyTorch's own layers and does not warn of them."""
-    if batch is not None and not (
-        isinstance(batch, (tuple, list))
-        and len(batch) == 3
-        and all(isinstance(value, int) for value in batch)
-    ):
-        raise BindError(f"expected batch=(axis, global_size, start), three integers; got {batch!r}.")
+    check_batch(batch)
     root = unwrapped(model)
     layers = site_layers(root)
     strangers = [name for name, module in named_modules(root) if of_its_own(module) is not None]

@@ -14,12 +14,11 @@ from torch._dynamo.eval_frame import skip_code
 from thinned.errors import BindError
 from thinned.mask.address import site_id
 from thinned.mask.sharing import Window
+from thinned.methods.batch import Batch, batch_window
 from thinned.methods.site import use_name
 from thinned.torch._ranks import Ranks, world
 from thinned.torch._recompute import Draw, History, recomputing_node
 from thinned.torch._ticket import signed
-
-Batch = tuple[int, int, int]
 
 KEY = "thinned.address"
 """Where a state dict keeps (seed, step)."""
@@ -193,23 +192,14 @@ class Binding:
     def window(self, x: Tensor) -> Window | None:
         """Where the local rows of `x` lie in the global batch."""
         if self.batch is not None:
-            axis, size, start = self.batch
-            if not -x.dim() <= axis < x.dim():
-                raise BindError(
-                    f"expected activations with a batch axis {axis}, as bind(batch={self.batch}) says; got "
-                    f"shape {tuple(x.shape)}."
-                )
-        else:
-            found = world()
-            if found is None or not x.dim():
-                return None
-            count, rank = found
-            if not torch.compiler.is_compiling():
-                self.meet(x)
-            axis, size, start = 0, x.shape[0] * count, x.shape[0] * rank
-        sizes, index = list(x.shape), [0] * x.dim()
-        sizes[axis], index[axis] = size, start
-        return tuple(sizes), tuple(index)
+            return batch_window(x.shape, self.batch)
+        found = world()
+        if found is None or not x.dim():
+            return None
+        count, rank = found
+        if not torch.compiler.is_compiling():
+            self.meet(x)
+        return batch_window(x.shape, (0, x.shape[0] * count, x.shape[0] * rank))
 
     def meet(self, x: Tensor) -> None:
         """Compare the local rows with those of other ranks, once for each size that a root call meets."""
