@@ -1,6 +1,6 @@
 """One backend's part in `test_backends.py`: train, and go on from what another backend saved.
 
-    KERAS_BACKEND=jax python tests/keras/journey.py FOLDER [NAME OF THE BACKEND BEFORE]
+KERAS_BACKEND=jax python tests/keras/journey.py FOLDER [NAME OF THE BACKEND BEFORE]
 """
 
 import json
@@ -24,7 +24,9 @@ def network():
         name="block",
     )
     drop = tk.layers.Dropout(SITES["drop2"], name="drop2")
-    model = keras.Sequential([keras.Input((8,)), block, keras.layers.Dense(WIDTH), drop, keras.layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.Input((8,)), block, keras.layers.Dense(WIDTH), drop, keras.layers.Dense(1)]
+    )
     model.set_weights(
         [normal(w.shape, seed=1, site=f"weight{i}") * 0.3 for i, w in enumerate(model.get_weights())]
     )
@@ -49,7 +51,7 @@ def masks(model):
     step, found = model._thinned_address.step, {}
     probes = {"block.drop": model.layers[0].layers[1], "drop2": model.layers[2]}
     for name, layer in probes.items():
-        with model._thinned.call(False):
+        with model._thinned.call(training=False):
             y = layer(keras.ops.ones((ROWS, WIDTH)), training=True)
         expected = keep((ROWS, WIDTH), SITES[name], seed=2**63 + 11, site=name, step=step)
         found[name] = np.array_equal(expected, np.array([[float(v) != 0 for v in row] for row in y]))

@@ -80,7 +80,11 @@ class TestJourney:
     def test_masks(self, journeys):
         """Are the law's everywhere, also in a model that another backend saved."""
         assert [True] * 2 == list(journeys["torch"]["masks"].values())
-        assert [True] * 4 == list(journeys["jax"]["masks"].values()) == list(journeys["tensorflow"]["masks"].values())
+        assert (
+            [True] * 4
+            == list(journeys["jax"]["masks"].values())
+            == list(journeys["tensorflow"]["masks"].values())
+        )
 
     @pytest.mark.parametrize("backend", BACKENDS[1:])
     @pytest.mark.parametrize(("which", "tolerance"), TOLERANCES.items())

@@ -114,7 +114,9 @@ class TestConvert:
         with pytest.raises(AssertionError, match=reason):
             raise AssertionError(str(report))
 
-    @pytest.mark.parametrize("layer", [lambda: K.LSTM(3), lambda: K.Dense(3), Attribute], ids=["lstm", "dense", "own"])
+    @pytest.mark.parametrize(
+        "layer", [lambda: K.LSTM(3), lambda: K.Dense(3), Attribute], ids=["lstm", "dense", "own"]
+    )
     def test_nothing_to_leave(self, layer):
         """Layers that draw nothing, and layers that are called dropout, are not complained of."""
         assert {} == tk.convert(keras.Sequential([layer()])).left

@@ -61,12 +61,16 @@ class TestModels:
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
 
-        assert np.array_equal(array(model(ones(2, 64), training=True)), array(loaded(ones(2, 64), training=True)))
+        assert np.array_equal(
+            array(model(ones(2, 64), training=True)), array(loaded(ones(2, 64), training=True))
+        )
         assert type(loaded) is keras.Sequential
 
     def test_the_whole_seed(self, tmp_path):
         """64 bits go through a file."""
-        model = tk.bind(keras.Sequential([keras.Input((64,)), tk.layers.Dropout(0.5, name="d")]), -3, (0, 9, 4))
+        model = tk.bind(
+            keras.Sequential([keras.Input((64,)), tk.layers.Dropout(0.5, name="d")]), -3, (0, 9, 4)
+        )
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
         expected = dropped((9, 64), 0.5, seed=-3, site="d")[4:7]
