@@ -1,7 +1,4 @@
-"""JAX: the law against `flax.nnx.Dropout` with JAX's default generator, both compiled; see PROTOCOL.md.
-
-python benchmarks/jax_speed.py
-"""
+"""JAX: the law against `flax.nnx.Dropout` with JAX's default generator, both compiled; see PROTOCOL.md."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,9 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from measure import Row, compare
-from rich.console import Console
-from rich.table import Table
+from measure import Row, compare, run
 
 import thinned.jax
 
@@ -55,28 +50,22 @@ def ready(call: Callable[..., Any], *arguments: Any) -> Callable[[], object]:
     return lambda: wait(call(*arguments))
 
 
-def cases() -> Iterator[Row]:
+def float32() -> Iterator[Row]:
     forward, both = peers()
     step = jnp.uint32(3)
     for power in (16, 18, 20, 22, 24):
         x = jnp.ones(1 << power)
         mine, theirs = ready(ours, x, step), ready(forward, x)
-        yield compare(f"JAX forward, float32, 2^{power}", mine, PEER, theirs, 5)
+        yield compare(f"forward, float32, 2^{power}", mine, PEER, theirs, 5)
         mine, theirs = ready(ours_both, x, x, step), ready(both, x, x)
-        yield compare(f"JAX forward + backward, 2^{power}", mine, PEER, theirs, 5)
-    half = jnp.ones(1 << 20, jnp.bfloat16)
-    yield compare("JAX forward, bfloat16, 2^20", ready(ours, half, step), PEER, ready(forward, half), 5)
+        yield compare(f"forward + backward, float32, 2^{power}", mine, PEER, theirs, 5)
 
 
-def main() -> None:
-    table = Table("case", "against", "ratio", "goal", "ours, us", "peer, us", box=None)
-    for row in cases():
-        table.add_row(
-            row.case, row.against, f"{row.ratio:.1f}", f"{row.goal:g}", f"{row.ours_s * 1e6:.0f}",
-            f"{row.peer_s * 1e6:.0f}",
-        )  # fmt: skip
-    Console(width=120).print(table)
+def bfloat16() -> Iterator[Row]:
+    forward, _ = peers()
+    half, step = jnp.ones(1 << 20, jnp.bfloat16), jnp.uint32(3)
+    yield compare("forward, bfloat16, 2^20", ready(ours, half, step), PEER, ready(forward, half), 5)
 
 
 if __name__ == "__main__":
-    main()
+    run("jax", {"float32": float32, "bfloat16": bfloat16}, ["jax", "jaxlib", "flax"])

@@ -1,17 +1,11 @@
-"""TensorFlow's dropout beside ours, as ratios in one process; see PROTOCOL.md.
+"""TensorFlow's dropout beside ours, as ratios in one process; see PROTOCOL.md."""
 
-TF_CPP_MIN_LOG_LEVEL=2 python benchmarks/tensorflow_speed.py [eager] [graph] [xla]
-"""
-
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import tensorflow as tf
-from measure import Row, compare
-from rich.console import Console
-from rich.table import Table
+from measure import Row, compare, run
 
 import thinned.tensorflow
 
@@ -53,23 +47,11 @@ def rows(kind: str, wrap: Callable[..., Any], goal: float) -> Iterator[Row]:
             )
 
 
-KINDS: dict[str, tuple[Callable[..., Any], float]] = {
-    "eager": (lambda function: function, 0.0),
-    "graph": (tf.function, GOAL),
-    "xla": (partial(tf.function, jit_compile=True), GOAL),
+CASES = {
+    "eager": partial(rows, "eager", lambda function: function, 0),
+    "graph": partial(rows, "tf.function", tf.function, GOAL),
+    "xla": partial(rows, "XLA", partial(tf.function, jit_compile=True), GOAL),
 }
 
-
-def main(names: list[str]) -> None:
-    """Run the named kinds, or all."""
-    table = Table("case", "against", "ratio", "goal", "ours", "peer")
-    for kind in names or KINDS:
-        for row in rows(kind, *KINDS[kind]):
-            goal = f">= {row.goal:g}{'' if row.holds() else ' (missed)'}" if row.goal else ""
-            times = (f"{seconds * 1e3:.3g} ms" for seconds in (row.ours_s, row.peer_s))
-            table.add_row(row.case, row.against, f"{row.ratio:.2f}", goal, *times)
-    Console(width=120).print(table)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run("tensorflow", CASES, ["tensorflow-cpu"])
