@@ -97,10 +97,12 @@ def _followed(asked: "Study") -> "Result":
 def _list(as_json: bool) -> None:
     import json
 
+    from thinned.lab.frameworks.study import ASKS
     from thinned.lab.studies import STUDIES
 
+    listed = {name: question.asks for name, question in STUDIES.items()} | {"frameworks": ASKS}
     if as_json:
-        typer.echo(json.dumps([{"name": each.name, "asks": each.asks} for each in STUDIES.values()]))
+        typer.echo(json.dumps([{"name": name, "asks": asks} for name, asks in listed.items()]))
     else:
-        for each in STUDIES.values():
-            typer.echo(f"{each.name}  {each.asks}")
+        for name, asks in listed.items():
+            typer.echo(f"{name}  {asks}")

@@ -34,7 +34,7 @@ def losses(lines: Sequence[Line], runs: Sequence[Run], top: float, *, nested: bo
     traces = []
     for k, (line, run) in enumerate(zip(lines, runs, strict=True)):
         values = run.outcome["losses"]
-        width = 1.2 + 1.1 * (len(lines) - 1 - k) * nested
+        width = 1.2 + 0.7 * (len(lines) - 1 - k) * nested
         traces.append(_trace(line, k, list(range(1, len(values) + 1)), values, width=width, dash="solid"))
     layout = layout_of("step", "training loss, nats")
     layout["yaxis"] |= {"range": [0, top]}
@@ -107,7 +107,9 @@ def intervals(lines: Sequence[Line], which: str, factor: float, title: str) -> F
         },
         "hovertemplate": "%{y}: %{x:+.3~g}<extra></extra>",
     }
+    reach = 1.3 * max([margin, *(factor * abs(end) for each in found for end in (each.low, each.high))])
     layout = layout_of(title, "")
+    layout["xaxis"] |= {"range": [-reach, reach]} if reach else {}
     line = {"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
     strip = {"type": "rect", "x0": -margin, "x1": margin, "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
     layout["shapes"] = [

@@ -110,9 +110,14 @@ def _line(runs: Runs, reference: Runs) -> Line:
         **{name: getattr(found, name) for name in ("runs", "masks", "elements", "mismatches", "chains")},
         float64=largest_difference(runs.exact, reference.exact, STEPS64),
         float32=largest_difference(runs.plain, reference.plain, STEPS32),
-        loss=equivalence(last(runs.restarts, "test_loss"), last(reference.restarts, "test_loss")),
-        accuracy=equivalence(last(runs.restarts, "test_accuracy"), last(reference.restarts, "test_accuracy")),
+        loss=_compared(runs, reference, "test_loss", 0.0),
+        accuracy=_compared(runs, reference, "test_accuracy", 1 / reference.plain.data["test_examples"]),
     )
+
+
+def _compared(runs: Runs, reference: Runs, measure: str, resolution: float) -> Equivalence:
+    ours, theirs = (last(each.restarts, measure) for each in (runs, reference))
+    return equivalence(ours, theirs, resolution)
 
 
 def largest_difference(run: Run, reference: Run, steps: int) -> float:
