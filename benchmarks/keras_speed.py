@@ -57,7 +57,7 @@ def _jax(layer: Any, x: Any) -> tuple[Call, Call]:
 
     def both(state: Any, x: Any) -> Any:
         _, back, after = jax.vjp(partial(apply, state), x, has_aux=True)
-        return back(gradient), after
+        return back(gradient)[0], after
 
     def moving(function: Any) -> Call:
         compiled, at = jax.jit(function), [state]

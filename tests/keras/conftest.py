@@ -1,4 +1,4 @@
-"""Keras has one backend a process: PyTorch here, unless the process was told; `test_backends.py` runs the others."""
+"""Keras has one backend a process: PyTorch here, unless it was told; `test_backends.py` runs the others."""
 
 import os
 

@@ -75,6 +75,7 @@ class Linear(keras.Layer):
     """A matrix; its `call` takes no keywords, which TensorFlow's recomputation cannot pass on."""
 
     def build(self, shape):
+        """One weight."""
         self.w = self.add_weight(shape=(shape[-1], shape[-1]))
         self.built = True
 
@@ -93,6 +94,7 @@ class Block(keras.Layer):
         self.linear, self.drop = Linear(), tk.layers.Dropout(rate)
 
     def build(self, shape):
+        """The matrix."""
         self.linear.build(shape)
         self.built = True
 

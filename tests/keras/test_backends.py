@@ -174,6 +174,6 @@ class TestImports:
     )
     def test_keras_that_will_not_do(self, before, message):
         """Absent, too old, or on a backend that has no dropout of ours."""
-        code = f"import sys; {before}\ntry:\n    import thinned.keras\nexcept ImportError as error:\n    print(error)"
+        code = f"import sys; {before}\ntry: import thinned.keras\nexcept ImportError as error: print(error)"
 
         assert message in python(code, KERAS_BACKEND="torch")[0]

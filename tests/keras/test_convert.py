@@ -142,6 +142,7 @@ class Attend(keras.Layer):
         self.attention = K.MultiHeadAttention(2, 4, dropout=0.5)
 
     def build(self, shape):
+        """Attention makes its layers here."""
         self.attention.build(shape, shape)
 
     def call(self, x, training=None):

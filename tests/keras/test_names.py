@@ -71,7 +71,7 @@ class TestNames:
         assert ["dropout_1", "dropout", "dropout_2"] == names(model)
 
     def test_converted(self):
-        """Keras' own layers do not say who named them: what looks automatic counts as such, also in later models."""
+        """Keras' own layers do not say who named them: what looks automatic counts as such, model by model."""
         for _ in range(2):
             model = keras.Sequential([K.Dropout(0.5), K.Dropout(0.5), K.Dropout(0.5, name="mine")])
             tk.convert(model)

@@ -148,7 +148,7 @@ class SpatialDropout1D(_Layer, keras.layers.SpatialDropout1D):  # type: ignore[m
     Example:
         >>> import keras, thinned.keras
         >>> layer = thinned.keras.layers.SpatialDropout1D(0.5)
-        >>> float(keras.ops.std(layer(keras.ops.ones((2, 4, 3)), training=True), axis=1).max())
+        >>> float(keras.ops.max(keras.ops.std(layer(keras.ops.ones((2, 4, 3)), training=True), axis=1)))
         0.0
 
     References:
@@ -195,7 +195,7 @@ class SpatialDropout2D(_Planes, keras.layers.SpatialDropout2D):  # type: ignore[
     Example:
         >>> import keras, thinned.keras
         >>> layer = thinned.keras.layers.SpatialDropout2D(0.5)
-        >>> float(keras.ops.std(layer(keras.ops.ones((2, 4, 4, 3)), training=True), axis=(1, 2)).max())
+        >>> float(keras.ops.max(keras.ops.std(layer(keras.ops.ones((2, 4, 4, 3)), training=True), axis=(1, 2))))
         0.0
 
     References:
@@ -223,7 +223,7 @@ class SpatialDropout3D(_Planes, keras.layers.SpatialDropout3D):  # type: ignore[
     Example:
         >>> import keras, thinned.keras
         >>> layer = thinned.keras.layers.SpatialDropout3D(0.5)
-        >>> float(keras.ops.std(layer(keras.ops.ones((2, 2, 2, 2, 3)), training=True), axis=(1, 2, 3)).max())
+        >>> float(keras.ops.max(keras.ops.std(layer(keras.ops.ones((2, 2, 2, 2, 3)), training=True), axis=(1, 2, 3))))
         0.0
 
     References:
