@@ -5,7 +5,8 @@ import importlib.util
 HAS_MXNET = importlib.util.find_spec("mxnet") is not None
 
 # MXNet 1.9.1 needs NumPy 1.23.5, so it has an environment and a command of its own: `make test-mxnet`.
-collect_ignore = [] if HAS_MXNET else ["src/thinned/mxnet", "tests/mxnet", "docs/frameworks/mxnet.md"]
+_MXNET = ["src/thinned/mxnet", "src/thinned/lab/frameworks/mxnet.py", "tests/mxnet", "docs/frameworks/mxnet.md"]
+collect_ignore = [] if HAS_MXNET else _MXNET
 
 
 def pytest_report_header() -> str | None:

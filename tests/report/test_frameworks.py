@@ -30,7 +30,7 @@ def _complete(found, k):
         run.versions.update(thinned="1", numpy="2")
         run.machine.update(platform="here", processor="this")
     return type(found)(
-        type(found.found)(FRAMEWORKS[k], "", {name: "3" for name in FRAMEWORKS[k].packages}),
+        type(found.found)(FRAMEWORKS[k], "", dict.fromkeys(FRAMEWORKS[k].packages, "3")),
         found.exact, found.plain, found.restarts, found.built_in,
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ class TestRender:
             ({}, "of SHA-256"),
             ({"mismatches": 7}, ">7</td>"),
             ({"chain": "b"}, "another chain"),
-            ({"losses": (3.0,)}, "inf"),
+            ({"losses": (3.0,)}, ">inf</td>"),
         ],
         ids=["all is well", "mismatches", "a chain", "ended early"],
     )

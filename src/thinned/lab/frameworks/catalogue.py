@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-import thinned
+from thinned import __version__
 from thinned.errors import ConfigurationError
 
 
@@ -148,7 +148,7 @@ def look(frameworks: Sequence[Framework], mxnet_python: Path | None = None) -> I
 
 def source() -> Path | None:
     """The folder that this library is imported from, where it is a checkout's and holds nothing else."""
-    folder = Path(thinned.__file__).resolve().parents[1]
+    folder = Path(__file__).resolve().parents[3]
     return folder if folder.name == "src" else None
 
 
@@ -163,7 +163,7 @@ def _look(framework: Framework) -> Found | Absent:
     ):
         return Absent(framework, "this version of thinned has no front end for it.")
     versions = {name: _version(name) for name in (*framework.packages, "numpy")}
-    about = {"thinned": thinned.__version__, "python": platform.python_version()} | versions
+    about = {"thinned": __version__, "python": platform.python_version()} | versions
     return Found(framework, sys.executable, about)
 
 
