@@ -14,7 +14,8 @@ from tests.subprocesses import ROOT, python
 BACKENDS = ["torch", "jax", "tensorflow"]
 HERE = "tests/keras"
 ELSEWHERE = [
-    f"{HERE}/test_layers.py",
+    f"{HERE}/test_layers.py::TestDropout",
+    f"{HERE}/test_layers.py::TestEvery::test_a_key_of_the_generator",
     f"{HERE}/test_bind.py::TestAddresses",
     f"{HERE}/test_bind.py::TestTraining",
     f"{HERE}/test_bind.py::TestBatch",
@@ -79,12 +80,8 @@ class TestJourney:
 
     def test_masks(self, journeys):
         """Are the law's everywhere, also in a model that another backend saved."""
-        assert [True] * 2 == list(journeys["torch"]["masks"].values())
-        assert (
-            [True] * 4
-            == list(journeys["jax"]["masks"].values())
-            == list(journeys["tensorflow"]["masks"].values())
-        )
+        for found in journeys.values():
+            assert [True] * 4 == list(found["masks"].values())
 
     @pytest.mark.parametrize("backend", BACKENDS[1:])
     @pytest.mark.parametrize(("which", "tolerance"), TOLERANCES.items())
@@ -110,27 +107,26 @@ class TestImports:
 
     CODE = """
         import sys
+        NAMES = ("torch", "jax", "tensorflow")
+        import keras
+        before = {{name for name in NAMES if name in sys.modules}}
         import {0}
-        print(*[name for name in ("torch", "jax", "tensorflow") if name in sys.modules])
-        print(*[name for name in ("torch", "jax", "tensorflow") if f"thinned.{{name}}" in sys.modules])
+        print(*[name for name in NAMES if name in sys.modules and name not in before])
+        print(*[name for name in NAMES if f"thinned.{{name}}" in sys.modules])
     """
 
     @pytest.mark.parametrize("backend", BACKENDS)
-    def test_brings_one_backend(self, backend):
-        """One front end of ours, and of frameworks what Keras itself brings (JAX, where Orbax is installed)."""
-        ours, theirs = (
-            python(self.CODE.format(module), KERAS_BACKEND=backend, TF_CPP_MIN_LOG_LEVEL=3)[0].splitlines()
-            for module in ("thinned.keras", "keras")
-        )
+    def test_brings_one_front_end(self, backend):
+        """That of the backend, and no framework that Keras itself has not brought (JAX, where Orbax is)."""
+        code = self.CODE.format("thinned.keras")
 
-        assert theirs[0] == ours[0]
-        assert backend == ours[1]
+        assert ["", backend] == python(code, KERAS_BACKEND=backend, TF_CPP_MIN_LOG_LEVEL=3)[0].splitlines()
 
     def test_the_check_can_fail(self):
         """It sees what really is imported."""
-        found = python(self.CODE.format("thinned.keras, tensorflow, thinned.jax"), KERAS_BACKEND="torch")[0]
+        code = self.CODE.format("thinned.keras, thinned.tensorflow")
 
-        assert ["torch jax tensorflow", "torch jax"] == found.splitlines()
+        assert ["tensorflow", "torch tensorflow"] == python(code, KERAS_BACKEND="torch")[0].splitlines()
 
     def test_settles_nothing(self):
         """Keras' settings can still be made after it."""

@@ -223,7 +223,8 @@ class SpatialDropout3D(_Planes, keras.layers.SpatialDropout3D):  # type: ignore[
     Example:
         >>> import keras, thinned.keras
         >>> layer = thinned.keras.layers.SpatialDropout3D(0.5)
-        >>> float(keras.ops.max(keras.ops.std(layer(keras.ops.ones((2, 2, 2, 2, 3)), training=True), axis=(1, 2, 3))))
+        >>> y = layer(keras.ops.ones((2, 2, 2, 2, 3)), training=True)
+        >>> float(keras.ops.max(keras.ops.std(y, axis=(1, 2, 3))))
         0.0
 
     References:
