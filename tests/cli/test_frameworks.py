@@ -82,3 +82,16 @@ class TestFrameworks:
     def test_it_is_in_the_list_of_studies(self):
         """With what it asks."""
         assert "frameworks  Do all frameworks train the same network" in thinned("study", "--list").out
+
+    def test_report_makes_the_same_page_from_the_records_alone(self, done):
+        """And `runs`, which lists arms and seeds, passes over them without a complaint."""
+        folder, found = done
+        page = folder / "runs" / "frameworks-digits" / "report.html"
+        before = page.read_bytes()
+        page.unlink()
+        again = thinned("report", page.parent)
+        listed = thinned("runs", folder)
+
+        assert before == page.read_bytes(), again.err
+        assert again.out.splitlines()[0] in found.out
+        assert (0, "") == (listed.code, listed.err)

@@ -4,7 +4,19 @@ import sys
 
 __all__ = ["main"]
 
-_EXTRA = {"jinja2", "PIL", "plotly", "pooch", "rich", "scipy", "sklearn", "torch", "tqdm", "typer"}
+_EXTRA = {
+    "jinja2",
+    "PIL",
+    "plotly",
+    "pooch",
+    "rich",
+    "safetensors",
+    "scipy",
+    "sklearn",
+    "torch",
+    "tqdm",
+    "typer",
+}
 """What the `lab` extra installs, by import name."""
 
 

@@ -31,6 +31,11 @@ def report(
         raise RecordError(
             f"expected a folder with {RECORDS}; got {str(folder)!r}, without. `thinned study` writes it."
         )
+    from thinned.lab.frameworks.gather import holds_frameworks
+
+    if holds_frameworks(store):
+        _frameworks(store, as_json=as_json)
+        return
     contents = Store(store).read()
     tell(store, contents.damaged)
     facts = gather(contents)
@@ -39,3 +44,16 @@ def report(
         typer.echo(json.dumps({"sentence": facts.sentence, "report": str(path), "records": str(store)}))
     else:
         typer.echo(f"{facts.sentence}\n{path}")
+
+
+def _frameworks(store: Path, *, as_json: bool) -> None:
+    from thinned.lab.frameworks.gather import gather
+    from thinned.report.frameworks import write
+
+    result = gather(store)
+    path = write(result, store.with_name("report.html"))
+    sentence = result.answer["sentence"]
+    if as_json:
+        typer.echo(json.dumps({"sentence": sentence, "report": str(path), "records": str(store)}))
+    else:
+        typer.echo(f"{sentence}\n{path}")

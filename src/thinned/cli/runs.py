@@ -46,12 +46,13 @@ def runs(
 
 def _read(folder: Path) -> "tuple[list[tuple[Path, Sequence[Record]]], bool]":
     """The records of each file, and whether there were files that could not be read."""
+    from thinned.lab.frameworks.gather import holds_frameworks
     from thinned.lab.records import Store
 
     found: list[tuple[Path, Sequence[Record]]] = []
     refused = False
     for path in sorted(folder.rglob("*.jsonl")):
-        if not path.is_file():
+        if not path.is_file() or holds_frameworks(path):  # those have no arms; their own page tells of them
             continue
         try:
             contents = Store(path).read()

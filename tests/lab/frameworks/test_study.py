@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ class TestFurtherFrameworks:
     def test_masks_and_losses_are_the_same(self, tmp_path):
         """Flax, TensorFlow, one of Keras' backends; and MXNet, where THINNED_MXNET_PYTHON names its interpreter."""
         names = ("numpy", "flax", "tensorflow", "keras-torch") + ("mxnet",) * bool(MXNET)
-        result = study(tmp_path, *names, mxnet_python=MXNET).run()
+        result = study(tmp_path, *names, mxnet_python=MXNET and Path(MXNET)).run()
 
         assert names == tuple(line.runs.found.framework.name for line in result.lines)
         assert all(line.same_masks and line.same_losses for line in result.lines)
