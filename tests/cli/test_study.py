@@ -119,9 +119,10 @@ class TestStudy:
 
     def test_the_list_has_questions(self):
         """Each study asks one."""
-        assert [{"name": "dropout", "asks": "Does dropout help here?"}] == json.loads(
-            thinned("study", "--list", "--json").out
-        )
+        listed = json.loads(thinned("study", "--list", "--json").out)
+
+        assert {"name": "dropout", "asks": "Does dropout help here?"} == listed[0]
+        assert ["dropout", "frameworks"] == [each["name"] for each in listed]
 
 
 class TestRuns:
