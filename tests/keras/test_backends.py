@@ -163,7 +163,7 @@ class TestImports:
         ("before", "message"),
         [
             ("sys.modules['keras'] = None", "pip install 'thinned[keras]'"),
-            ("import keras; keras.__version__ = '3.8.0'", "expected keras 3.9 or newer; got 3.8.0"),
+            ("import keras; keras.__version__ = '3.9.2'", "expected keras 3.10 or newer; got 3.9.2"),
             ("import keras; keras.backend.backend = lambda: 'numpy'", "one of torch, jax, tensorflow; got"),
         ],
         ids=["absent", "old", "numpy"],

@@ -4,7 +4,7 @@ from thinned.extras import need
 from thinned.keras._installed import installed
 
 with installed():
-    need("keras", "keras", "3.9")
+    need("keras", "keras", "3.10")
 
 from thinned.keras import layers as layers
 from thinned.keras._bind import bind as bind

@@ -74,7 +74,7 @@ class Address(keras.random.SeedGenerator, KerasSaveable):  # type: ignore[misc]
         return {"seed": self.seed}
 
     def _obj_type(self) -> str:
-        return "Operation"  # of the kinds that Keras' saving knows, the one that has nothing else to save
+        return "Loss"  # of the kinds that Keras' saving knows, in each version one that holds nothing else to save
 
     def _read(self) -> list[int]:
         return [int(word) & _WORD for word in backend.plain(self.state.value)]
