@@ -1,29 +1,27 @@
 """Bound models: every draw of every layer has an address, and the model's step is saved with it."""
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
 from typing import Any, SupportsIndex, overload
 
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import nnx
-from jax import Array
 
+from thinned.errors import BindError
 from thinned.flax import linen
 from thinned.flax._layers import Dropout
 from thinned.flax._notes import thread
+from thinned.flax._root import mark, unmark
 from thinned.mask.address import seed64
 from thinned.methods.site import check_names
 
-_MARK = "_thinned_kind"
-"""Where the class of a bound model keeps the class that it had."""
 
-
-class Address(nnx.Variable[Array]):
+class Address(nnx.RngState):
     """Seed and step of a bound NNX model: uint32 (seed's low word, high word, step).
 
-    Its type is its own, so that filters find it: `nnx.state(model, thinned.flax.Address)`. No gradient and no
-    optimiser of `nnx.Param` touches it.
+    Its type is its own, so that filters find it: `nnx.state(model, thinned.flax.Address)`. It stands in the place
+    of keys, and so it is an `nnx.RngState`, for filters such as `nnx.split(model, nnx.Param, nnx.RngState)`. No
+    gradient and no optimiser of `nnx.Param` touches it.
     """
 
 
@@ -37,7 +35,8 @@ def bind(model: Any, seed: SupportsIndex) -> Any:
     NNX: in place; the model is returned. Its step counts training calls, those in which a layer of ours is not
     deterministic, from 0. Seed and step are an `nnx.Variable` of type `Address` at the root: `nnx.jit`, `nnx.grad`
     and `nnx.remat` carry it, and it is saved with `nnx.state`. A layer's site is its path, joined by dots; its k-th
-    use in one call is `name#k`. Only calls of the model itself count, not of its other methods.
+    use in one call is `name#k`. Only calls of the model itself count, not of its other methods. Lanes of `nnx.vmap`
+    and parts of `nnx.shard_map` have the one address, and so the same mask, whatever keys were split for them.
 
     Linen: modules own no state, so the model is left as it is, and what is returned applies it at an address: see
     `thinned.flax.linen.Bound`.
@@ -46,7 +45,8 @@ def bind(model: Any, seed: SupportsIndex) -> Any:
     masks.
 
     Args:
-        model: any NNX or Linen module. A bound model inside it is unbound, and binding again replaces.
+        model: any NNX or Linen module. A bound model inside it is unbound, and binding again replaces. A layer may
+            be part of several bound models: in a call of each it has that one's address.
         seed: the run, in [-2^63, 2^64).
 
     Raises:
@@ -77,8 +77,8 @@ def bind(model: Any, seed: SupportsIndex) -> Any:
         if isinstance(module, nnx.Module):
             unbind(module)
     for name, layer in layers.items():
-        layer.join(name)
-    model.__class__ = _bound_class(type(model))
+        layer.bound_name = name
+    mark(model, _call)
     bound: Any = model
     bound.thinned = Address(jnp.array([key & 0xFFFFFFFF, key >> 32, 0], jnp.uint32))
     return bound
@@ -86,13 +86,12 @@ def bind(model: Any, seed: SupportsIndex) -> Any:
 
 def unbind(model: nnx.Module) -> None:
     """Take a binding off: its layers are free again. Nothing happens to a model that is not bound."""
-    kind = vars(type(model)).get(_MARK)
-    if kind is not None:
+    if isinstance(vars(model).get("thinned"), Address):
         for _, layer in list(_layers(model)):
-            layer.leave()
+            layer.bound_name = ""
+        unmark(model)
         bound: Any = model
         del bound.thinned
-        bound.__class__ = kind
 
 
 def site_layers(model: nnx.Module) -> dict[str, Dropout]:
@@ -112,31 +111,35 @@ def _layers(model: nnx.Module) -> Iterator[tuple[str, Dropout]]:
             yield ".".join(map(str, path)), module
 
 
-@cache
-def _bound_class(kind: type) -> type:
-    """The class of bound models of a kind: its own, with a call that counts; always the same, for caches."""
+def _call(model: Any, run: Callable[[], Any]) -> Any:
+    """Give the layers this call's address while it lasts; afterwards, count it if one of them drew.
 
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return _call(self, kind, args, kwargs)
-
-    # A plain subclass: with a second base an object of the first could not change to it.
-    names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__call__": call, _MARK: kind}
-    return type(kind)(kind.__name__, (kind,), names)
-
-
-def _call(model: Any, kind: Any, args: Any, kwargs: Any) -> Any:
-    """Give the layers this call's address; afterwards, count it if one of them drew."""
-    layers = [layer for _, layer in _layers(model)]
+    Names are looked up at each call: a layer may have been put in since, and may belong to two bound models.
+    """
+    address = vars(model).get("thinned")
+    if not isinstance(address, Address) or any(root is model for root in thread.roots):
+        return run()  # not bound; or within its own call, as where a class calls the one it derives from
+    layers = site_layers(model)
     if not layers:
-        return kind.__call__(model, *args, **kwargs)
-    low, high, step = model.thinned[...]
-    for layer in layers:
-        layer.use[...] = jnp.stack([low, high, step, jnp.zeros_like(step)])
-    thread.depth += 1
+        return run()
+    if address.shape != (3,):
+        raise BindError(
+            f"expected one address for a bound model; got one of shape {address.shape}, cut into lanes by a "
+            "transformation. For one mask: nnx.StateAxes({thinned.flax.Address: None, ...: 0}). "
+            "For masks that differ, call thinned.jax.dropout with a draw of each lane."
+        )
+    low, high, step = address[...]
+    given = jnp.stack([low, high, step, jnp.zeros_like(step)])
+    before: list[Any] = []
+    thread.roots.append(model)
     try:
-        result = kind.__call__(model, *args, **kwargs)
+        for name, layer in layers.items():
+            before.append(layer.open(name, given))
+        result = run()
+        drew = jnp.stack([layer.draws for layer in layers.values()]).max() > 0
     finally:
-        thread.depth -= 1
-    drew = jnp.stack([layer.use[...][3] for layer in layers]).max() > 0
-    model.thinned[...] = jnp.stack([low, high, step + drew.astype(jnp.uint32)])
+        thread.roots.pop()
+        for layer, earlier in zip(layers.values(), before, strict=False):
+            layer.close(*earlier)
+    address[...] = jnp.stack([low, high, step + drew.astype(jnp.uint32)])
     return result

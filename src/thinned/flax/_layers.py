@@ -5,24 +5,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax import Array
 
 import thinned.jax
 from thinned.errors import BindError
 from thinned.flax._notes import Note, is_zero, thread
-from thinned.mask.address import site_id
+from thinned.flax._uses import place_of
 from thinned.mask.rate import threshold
 from thinned.mask.sharing import layout
-from thinned.methods.site import use_name
-
-USES = 1024
-"""How often a layer may draw in one call of a bound model."""
 
 
-class Use(nnx.Variable[Array]):
-    """Of a bound layer, what its root's call gave it: the seed's two words, the step, and its draws so far."""
+class Use(nnx.RngState):
+    """What a layer holds during a call of its bound model: the seed's two words, the step, and its draws so far."""
 
 
 class Dropout(nnx.Dropout):
@@ -62,7 +57,7 @@ class Dropout(nnx.Dropout):
 
     is_thinned = True
     site: str | None = None
-    _name = ""
+    bound_name = ""
 
     def __init__(
         self,
@@ -100,7 +95,7 @@ class Dropout(nnx.Dropout):
         use: Use | None = vars(self).get("use")
         if off is None or off:  # an error in Flax's words, or the inputs
             return super().__call__(inputs, deterministic=deterministic, rngs=rngs)
-        address = self._free(rngs) if use is None else self._bound(use)
+        address = self._bound(use) if use is not None or self.bound_name else self._free(rngs)
         if address is None:
             return super().__call__(inputs, deterministic=False, rngs=rngs)
         if is_zero(self.rate):
@@ -122,26 +117,38 @@ class Dropout(nnx.Dropout):
             return None
         return {"seed": jax.random.bits(key, (2,), "uint32")}
 
-    def _bound(self, use: Use) -> dict[str, Any]:
-        if not thread.depth:
+    def _bound(self, use: Use | None) -> dict[str, Any]:
+        if use is None:
             raise BindError(
-                f"layer {self._name!r} is bound, and its address comes from a call of the bound model; it was "
+                f"layer {self.bound_name!r} is bound, and its address comes from a call of the bound model; it was "
                 "called outside one. Call the bound model, or bind the part that you call: "
                 "thinned.flax.bind(part, seed)."
             )
         low, high, step, count = use[...]
         # As data and no Python count: a part that was compiled by itself is not traced again for its second use.
         use[...] = jnp.stack([low, high, step, count + 1])
-        names = np.array([site_id(use_name(self._name, k)) for k in range(USES)], np.uint32)
-        site = jnp.asarray(names)[jnp.minimum(count, USES - 1)]
-        return {"seed": jnp.stack([low, high]), "site": site, "step": step}
+        return {"seed": jnp.stack([low, high]), "step": step, **place_of(self.bound_name, count)}
 
-    def join(self, name: str) -> None:
-        """Draw by an address from now on, at the site `name`."""
-        self._name = name
-        self.use = Use(jnp.zeros(4, jnp.uint32))
+    def open(self, name: str, given: Array) -> tuple[str, Use | None]:
+        """Draw at the site `name` and a call's address until it is closed; gives what `close` needs.
 
-    def leave(self) -> None:
-        """Draw freely again."""
-        if "use" in vars(self):
+        The address is an attribute, and so whatever carries the layer into a part that is compiled, recomputed or
+        looped over carries it too; a layer without it is in no call of its model.
+        """
+        before: tuple[str, Use | None] = self.bound_name, vars(self).get("use")
+        self.bound_name, self.use = name, Use(given)
+        return before
+
+    def close(self, name: str, use: Use | None) -> None:
+        """Undo `open`."""
+        self.bound_name = name
+        if use is None:
             del self.use
+        else:
+            self.use = use
+
+    @property
+    def draws(self) -> Array:
+        """How often it has drawn in this call."""
+        found: Array = self.use[...][3]
+        return found

@@ -23,7 +23,7 @@ class _Thread(threading.local):
 
     def __init__(self) -> None:
         self.notes: list[Note] | None = None
-        self.depth = 0
+        self.roots: list[Any] = []
         self.linen: list[Call] = []
 
 
