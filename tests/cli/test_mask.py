@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.cli.command import thinned
 from thinned.mask import keep
 
@@ -31,3 +33,15 @@ class TestMask:
 
         assert expected == json.loads(thinned("mask", "2,8", "0.5", "--site", "2", "--json").out)["keep"]
         assert thinned("mask", "2", "0.5", "--site", "2", "--site-id", "2").code == 2
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [(",".join(["1"] * 80), 0.5), ("1000000000000000000000,0", 0.5), ("2", 0.5, "--site", "\x07")],
+    )
+    def test_what_no_array_can_have(self, arguments):
+        """Is a usage error with a sentence."""
+        ended = thinned("mask", *arguments)
+
+        assert 2 == ended.code
+        assert "expected" in ended.err
+        assert "Traceback" not in ended.err

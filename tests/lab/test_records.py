@@ -59,6 +59,14 @@ class TestRecord:
         with pytest.raises(ValueError, match=reason):
             Record.from_line(line)
 
+    def test_what_json_does_not_know(self):
+        """NaN in a part that the key does not cover would come out again as no JSON."""
+        one = record("dropout", 0)
+        line = one.as_line().replace(b'"final":{', b'"final":{"note":NaN,')
+
+        with pytest.raises(ValueError, match="NaN is no number"):
+            Record.from_line(line)
+
     def test_an_altered_configuration_is_seen(self):
         """Its key no longer belongs to it."""
         line = record("dropout", 0).as_line().replace(b'"seed":0', b'"seed":1')

@@ -1,5 +1,6 @@
 """Plans: every decision, made once."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 
@@ -54,3 +55,13 @@ class TestPlan:
         """Errors come when the plan is made, before any array is touched."""
         with pytest.raises(error):
             plan((2, 3), **arguments)
+
+    def test_what_was_asked_before_does_not_count(self):
+        """Plans are kept, but 1.0 is no axis after 1 was one, and a value that may change is read each time."""
+        plan((2, 3), 0.5, (1,))
+        with pytest.raises(ShareError):
+            plan((2, 3), 0.5, (1.0,))
+        axis = np.array(0)
+        assert (0,) == plan((2, 3), 0.5, (axis,)).where.shared
+        axis[...] = 1
+        assert (1,) == plan((2, 3), 0.5, (axis,)).where.shared

@@ -95,3 +95,24 @@ class TestErrors:
         """The kernel reads this machine's; the message says how to get there."""
         with pytest.raises(DtypeError, match=r"byte order; got >f4; convert it with x.astype\('float32'\)"):
             dropout(np.ones(3, ">f4"), 0.5, seed=0)
+
+
+class TestOut:
+    """`out=` that is the input, and that only looks like it."""
+
+    def test_a_subclass_in_place(self, tmp_path):
+        """A file mapped to memory is written over."""
+        x = np.memmap(tmp_path / "x", np.float32, "w+", shape=(100,))
+        x[:] = 1
+        y = dropout(x, 0.5, seed=3, out=x)
+
+        assert np.array_equal(keep((100,), 0.5, seed=3), np.asarray(x) != 0)
+        assert np.shares_memory(x, y)
+
+    def test_interleaved_arrays_share_no_byte(self):
+        """Every second element read, the others written."""
+        a = np.ones(200, np.float32)
+        dropout(a[::2], 0.5, seed=3, out=a[1::2])
+
+        assert np.array_equal(keep((100,), 0.5, seed=3), a[1::2] != 0)
+        assert a[::2].all()

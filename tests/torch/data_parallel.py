@@ -1,5 +1,6 @@
 """One process of a data-parallel job; `test_distributed.py` starts several and compares what they write."""
 
+import copy
 import sys
 from pathlib import Path
 
@@ -69,6 +70,22 @@ def unequal(rank, world):
     return said
 
 
+def sweep(rank, world):
+    """What ranks say in runs of several batch sizes, with a copy on rank 0 alone, and two row counts a call."""
+    said = []
+    for rows in (4, 4, 6):
+        model = tt.bind(torch.nn.Sequential(tt.Dropout(0.5), torch.nn.Flatten(0), tt.Dropout(0.5)), 11)
+        if rank == 0:
+            copy.deepcopy(model)
+        for _ in range(20):
+            try:
+                model(torch.ones(rows, WIDTH))
+            except BindError as error:
+                said.append(str(error))
+        dist.barrier()
+    return said
+
+
 def sharded(kind, rank, world):
     """The masks of a model whose weights are sharded, and the keys of its state; bound before or after."""
     model = torch.nn.Sequential(torch.nn.Linear(16, 16), tt.Dropout(0.5))
@@ -98,11 +115,16 @@ def main(folder, rank, world):
     parallel = DistributedDataParallel(model)
     outputs, parameters = train(parallel, rank * rows, rows)
     state = parallel.state_dict()
+    before = dist.distributed_c10d._get_default_store().num_keys()
+    swept = sweep(rank, world)
+    keys = dist.distributed_c10d._get_default_store().num_keys() - before
     said = unequal(rank, world)
     shards = [sharded(kind, rank, world) for kind in KINDS] if world == 2 else []
     dist.barrier()
     torch.save(
         {
+            "sweep": swept,
+            "keys": keys,
             "shards": shards,
             "said": said,
             "outputs": outputs,

@@ -3,6 +3,7 @@
 import threading
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -276,6 +277,14 @@ class TestBatch:
         """Or an error."""
         with pytest.raises(BindError, match="three integers; got"):
             tt.bind(mlp(), 0, batch)
+
+    def test_integers_of_any_kind(self):
+        """NumPy's too."""
+        model = tt.bind(nn.Sequential(tt.Dropout(0.5)), 1, batch=(0, np.int64(8), np.int32(2)))
+
+        assert same(
+            dropped(torch.ones(2, 8), 0.5, seed=1, site="0", window=((8, 8), (2, 0))), model(torch.ones(2, 8))
+        )
 
     def test_an_axis_that_is_not_there(self):
         """Is an error where it is missed."""

@@ -7,7 +7,7 @@ from torch import nn
 
 import thinned.torch as tt
 from tests.torch.truth import dropped, same
-from thinned.errors import RateError
+from thinned.errors import BindError, RateError
 
 PAIRS = {
     nn.Dropout: tt.Dropout,
@@ -192,3 +192,22 @@ class TestModels:
         assert losses[0] == losses[1]
         assert 7 == len([name for name in report.swapped if "bert" in name])
         assert all("dropout" in why or "attention" in why for why in report.left.values())
+
+
+class TestGraphs:
+    """Modules that are graphs and not code."""
+
+    def test_what_a_graph_calls_is_reported(self):
+        """Traced by `torch.fx`, and exported."""
+        traced = torch.fx.symbolic_trace(Functional())
+        exported = torch.export.export(Functional(), (torch.ones(2),)).module()
+
+        assert "calls dropout" in tt.convert(traced, seed=0).left[""]
+        assert "calls dropout" in tt.convert(exported).left[""]
+
+    @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+    def test_scripted_modules_are_refused(self):
+        """No address reaches into compiled code."""
+        scripted = torch.jit.trace(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)).eval(), torch.ones(1, 2))
+        with pytest.raises(BindError, match="compiled by torch"):
+            tt.convert(scripted, seed=0)

@@ -81,11 +81,9 @@ class TestDDP:
 
         for place in (0, 3)[: len(said[0]) - 2]:  # eager, and compiled
             refusals = [rank[place] for rank in said if rank[place]]
-            # The first rank to come is believed: one rank differs from it, or all others do.
-            assert len(refusals) in ({0} if world == 1 else {1, world - 1})
-            assert all(
-                "contiguous equal shards" in words and "another rank has" in words for words in refusals
-            )
+            # Of two neighbours the one that comes second says it.
+            assert (1 if world > 1 else 0) <= len(refusals) <= 2
+            assert all("contiguous equal shards" in words and "rank 0" in words for words in refusals)
         assert [("", "")] * world == [(rank[1], rank[2]) for rank in said]
 
     @pytest.mark.parametrize("kind", KINDS)
@@ -97,3 +95,9 @@ class TestDDP:
         for step, rows in enumerate(kept):
             assert keep((ROWS, 16), 0.5, seed=7, site="0.1", step=step).tolist() == rows.tolist()
         assert ["0.0.weight", "0.0.bias", "thinned.address"] == jobs[2][0]["shards"][place][1]
+
+    @pytest.mark.parametrize("world", WORLDS)
+    def test_equal_shards_whatever_one_rank_does_besides(self, jobs, world):
+        """Copies that one rank keeps, and batches that change from run to run, disturb nothing."""
+        assert [[]] * world == [rank["sweep"] for rank in jobs[world]]
+        assert all(rank["keys"] <= 40 for rank in jobs[world])

@@ -45,6 +45,18 @@ class TestNested:
         assert same(dropped(torch.ones(8, 4), 0.5, seed=3, site="0"), model(x).values())
         assert model.eval()(x) is x
 
+    def test_a_placed_batch(self):
+        """`batch=` counts rows of the batch, which packed values do not have: refused."""
+        model = tt.bind(nn.Sequential(tt.Dropout(0.5)), 0, batch=(0, 4, 2))
+        with pytest.raises(DtypeError, match="no batch="):
+            model(ragged())
+
+    def test_the_table_of_sites(self):
+        """Shows the shape of the packed values."""
+        (site,) = tt.sites(nn.Sequential(tt.Dropout(0.5)), ragged())
+
+        assert (8, 4) == site.mask_shape
+
     @pytest.mark.parametrize("options", [{"share": 1}, {"window": ((9, 9), (0, 0))}])
     def test_what_has_no_meaning(self, options):
         """Shared axes and windows of something that has no rectangular shape."""

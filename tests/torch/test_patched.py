@@ -239,6 +239,20 @@ class TestSpan:
 
         assert {0.0, 2.0} == set(found[0].tolist())
 
+    @pytest.mark.parametrize(
+        "layer", [nn.Dropout(0.5), Net(lambda x: F.dropout(x, 0.5))], ids=["layer", "call"]
+    )
+    def test_sampling_in_evaluation(self, layer):
+        """A call in which something draws takes a step, whoever draws."""
+        model, x = nn.Sequential(layer), torch.ones(64)
+        with tt.patched(model, seed=3):
+            model.eval()
+            layer.train()
+            found = [model(x) for _ in range(2)]
+
+        for step, y in enumerate(found):
+            assert same(dropped(x, 0.5, seed=3, site="0", step=step), y)
+
     def test_one_module_in_two_threads(self):
         """Names are those of the thread that calls, whatever runs elsewhere."""
         inside, proceed = threading.Event(), threading.Event()

@@ -6,7 +6,7 @@ from torch import nn
 
 import thinned
 import thinned.torch
-from thinned.errors import BindError
+from thinned.errors import AddressError, BindError
 from thinned.mask import keep
 from thinned.mask.address import site_id
 
@@ -54,6 +54,26 @@ class TestSites:
             ("conv.0", None),
         ]
 
+    def test_a_layer_called_by_keyword(self):
+        """As `layer(input=x)`."""
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.drop = thinned.torch.Dropout(0.5)
+
+            def forward(self, x):
+                return self.drop(input=x)
+
+        assert (2, 3) == thinned.sites(Net(), torch.ones(2, 3))[0].mask_shape
+
+    def test_a_bound_model_shows_its_own_sites(self):
+        """Not what a layer was told afterwards."""
+        model = thinned.torch.bind(nn.Sequential(thinned.torch.Dropout(0.5)), 0)
+        model[0].site = "later"
+
+        assert "0" == thinned.sites(model)[0].name
+
     def test_what_is_no_model_is_refused(self):
         """With its type."""
         with pytest.raises(TypeError, match=r"expected a model of .*; got an object of type builtins\.int"):
@@ -82,6 +102,19 @@ class TestSiteNames:
 
         with pytest.raises(BindError, match=message):
             thinned.torch.bind(model, seed=0)
+
+    def test_a_name_like_another_use_is_refused(self):
+        """`drop#1` is the second use of `drop`."""
+        with pytest.raises(BindError, match="name#k; got 'drop#1'"):
+            thinned.torch.bind(nn.Sequential(thinned.torch.Dropout(0.5, site="drop#1")), seed=0)
+
+    def test_a_site_is_a_name(self):
+        """A number is refused where the layer is made; the empty name is one."""
+        with pytest.raises(AddressError, match="as a name; got 5"):
+            thinned.torch.Dropout(0.5, site=5)
+        model = thinned.torch.bind(nn.Sequential(thinned.torch.Dropout(0.5, site="")), seed=0)
+
+        assert "" == thinned.sites(model)[0].name
 
     def test_two_names_with_one_number_are_refused(self):
         """Two names of one 32-bit number, found by trying: they would draw alike."""

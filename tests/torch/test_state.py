@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import thinned.torch as tt
 from tests.torch.models import Tower, mlp
+from thinned.errors import BindError
 
 KEY = "thinned.address"
 X = torch.ones(3, 8)
@@ -104,6 +105,13 @@ class TestResume:
         set_model_state_dict(other, get_model_state_dict(model))
 
         assert [1, 1] == other.state_dict()["thinned.address"].tolist()
+
+    @pytest.mark.parametrize("address", [[2**63, 0], "abc", torch.zeros(3), [0, -1]], ids=str)
+    def test_an_address_that_is_none(self, address):
+        """Is refused in our words, whatever it is."""
+        model = tt.bind(mlp(), 1)
+        with pytest.raises(BindError, match=r"expected thinned\.address in the state dict"):
+            model.load_state_dict(model.state_dict() | {KEY: address})
 
     def test_a_part_of_that_name(self):
         """A model may have a part called `thinned`."""

@@ -12,6 +12,9 @@ from thinned.mask import keep, quantise, threshold
 LIMIT = 1_000_000
 """Elements; more would be printed for minutes and read by nobody."""
 
+AXES = 32
+"""NumPy's limit, before its version 2."""
+
 
 def mask(
     shape: Annotated[str, typer.Argument(help="Sizes separated by commas, such as 2,8.", show_default=False)],
@@ -34,10 +37,12 @@ def mask(
         raise typer.BadParameter(f"expected --site or --site-id; got both, {name!r} and {number}.")
     site = number if name is None else name
     sizes = integers(shape)
-    if min(sizes) < 0 or math.prod(sizes) > LIMIT:
+    if len(sizes) > AXES or min(sizes) < 0 or max(sizes) > LIMIT or math.prod(sizes) > LIMIT:
         raise typer.BadParameter(
-            f"expected sizes of at least 0 with a product of at most {LIMIT}; got {shape}."
+            f"expected at most {AXES} sizes from 0 to {LIMIT}, with a product of at most that; got {shape}."
         )
+    if name is not None and not name.isprintable():
+        raise typer.BadParameter(f"expected a name of printable characters; got {name!r}.")
     axes = integers(share) if share else ()
     kept = keep(sizes, rate, seed=seed, site=site, step=step, draw=draw, share=axes)
     if as_json:

@@ -11,7 +11,7 @@ from thinned.keras._binding import Binding, site_layers
 from thinned.keras._names import walk
 from thinned.keras._state import Address
 from thinned.keras._swap import COUNTERPARTS, swap
-from thinned.methods.batch import Batch, check_batch
+from thinned.methods.batch import Batch, as_batch
 
 Model = TypeVar("Model")
 
@@ -66,7 +66,7 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
 
 def attach(model: Any, seed: SupportsIndex, batch: Batch | None = None) -> list[str]:
     """`bind`, which returns the names of Keras' own layers and does not warn of them."""
-    check_batch(batch)
+    batch = as_batch(batch)
     if not isinstance(model, keras.Layer):
         raise BindError(f"expected a Keras model or layer; got a {type(model).__name__}.")
     layers, address = site_layers(model), Address(seed)

@@ -73,7 +73,7 @@ class Record:
                 to the content.
         """
         try:
-            values = json.loads(line)
+            values = json.loads(line, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"not a JSON document ({error})") from None
         if not isinstance(values, dict):
@@ -277,3 +277,7 @@ def _refused(what: str, path: Path, error: OSError) -> RecordError:
         f"expected a file of records that can be {what}; got {error.strerror or error} at {path}. "
         "Choose another folder with --out, or change its permissions."
     )
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number that JSON knows")

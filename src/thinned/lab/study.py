@@ -133,7 +133,7 @@ class Study:
     def load(self) -> Data:
         """The data, read once."""
         if self._loaded is None:
-            self.data = self.data or default_name(self.data_dir)
+            self.data = default_name(self.data_dir) if self.data is None else self.data
             self._loaded = load(self.data, self.data_dir)
         return self._loaded
 

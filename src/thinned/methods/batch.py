@@ -1,5 +1,6 @@
 """Where the local rows of a batch lie in the global one, as `bind(model, seed, batch=...)` takes it."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,25 +11,28 @@ Batch = tuple[int, int, int]
 """`(axis, global_size, start)`."""
 
 
-def check_batch(batch: Any) -> None:
-    """Refuse what is no `Batch`.
+def as_batch(batch: Any) -> Batch | None:
+    """What a user gave as `batch`, as plain integers.
 
     Raises:
-        BindError: not three integers, or None.
+        BindError: not three integers, nor None.
 
     Example:
-        >>> check_batch((0, 64))
+        >>> as_batch([0, 64, 32])
+        (0, 64, 32)
+        >>> as_batch((0, 64))
         Traceback (most recent call last):
         thinned.errors.BindError: expected batch=(axis, global_size, start), three integers; got (0, 64).
     """
     if batch is None:
-        return
-    if not (
-        isinstance(batch, (tuple, list))
-        and len(batch) == 3
-        and all(isinstance(value, int) and not isinstance(value, bool) for value in batch)
-    ):
-        raise BindError(f"expected batch=(axis, global_size, start), three integers; got {batch!r}.")
+        return None
+    try:
+        axis, size, start = map(operator.index, batch)
+    except (TypeError, ValueError):
+        raise BindError(
+            f"expected batch=(axis, global_size, start), three integers; got {batch!r}."
+        ) from None
+    return axis, size, start
 
 
 def batch_window(shape: Sequence[Any], batch: Batch | None) -> Window | None:

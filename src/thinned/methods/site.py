@@ -1,9 +1,10 @@
 """The places of a network where something is drawn: how they are named, and the table that lists them."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from thinned.errors import BindError
+from thinned.errors import AddressError, BindError
 from thinned.mask.address import site_id
 
 
@@ -53,8 +54,26 @@ def use_name(name: str, count: int) -> str:
     return f"{name}#{count}" if count else name
 
 
+_USE = re.compile(r"#\d+$")
+
+
+def check_site(site: object) -> None:
+    """Refuse what is no name of a site, or None.
+
+    Raises:
+        AddressError: not text.
+
+    Example:
+        >>> check_site(5)
+        Traceback (most recent call last):
+        thinned.errors.AddressError: expected a layer's site as a name; got 5 of type int.
+    """
+    if site is not None and not isinstance(site, str):
+        raise AddressError(f"expected a layer's site as a name; got {site!r} of type {type(site).__name__}.")
+
+
 def check_names(names: Iterable[str]) -> None:
-    """Refuse sites that would draw alike: a name given twice, or two names with one number.
+    """Refuse sites that would draw alike: a name given twice, two names with one number, `name#k`.
 
     Raises:
         BindError: says which, and what to do.
@@ -67,6 +86,11 @@ def check_names(names: Iterable[str]) -> None:
     """
     seen: dict[int, str] = {}
     for name in names:
+        if _USE.search(name):
+            raise BindError(
+                f"expected sites whose names do not end like the k-th use of another, name#k; got {name!r}. Give "
+                "the layer another site=..."
+            )
         number = site_id(name)
         if number in seen:
             what = (

@@ -9,7 +9,7 @@ from typing import Any, SupportsIndex, TypeVar
 from mxnet import gluon
 
 from thinned.errors import BindError
-from thinned.methods.batch import Batch, check_batch
+from thinned.methods.batch import Batch, as_batch
 from thinned.methods.site import check_names
 from thinned.mxnet._binding import Binding
 from thinned.mxnet._strangers import of_its_own
@@ -62,7 +62,7 @@ def bind(net: Net, seed: SupportsIndex, batch: Batch | None = None) -> Net:
 
 def attach(net: Any, seed: SupportsIndex, batch: Batch | None = None) -> list[str]:
     """`bind`, which returns the names of Gluon's own layers and does not warn of them."""
-    _check_batch(batch)
+    batch = _batch(batch)
     layers = site_layers(net)
     binding = Binding(seed, batch, layers)
     blocks = dict(named_blocks(net))
@@ -132,7 +132,7 @@ def _ours(net: Any) -> Iterator[tuple[str, Any]]:
     return ((name, block) for name, block in named_blocks(net) if hasattr(type(block), "is_thinned"))
 
 
-def _check_batch(batch: Batch | None) -> None:
+def _batch(batch: Batch | None) -> Batch | None:
     if batch is None:
         workers = os.environ.get("DMLC_NUM_WORKER", "1")
         if workers.isdecimal() and int(workers) > 1:
@@ -141,4 +141,4 @@ def _check_batch(batch: Batch | None) -> None:
                 "masks; got none. With kv = mx.kv.create('dist_sync') and n local rows it is "
                 "(0, n * kv.num_workers, n * kv.rank)."
             )
-    check_batch(batch)
+    return as_batch(batch)

@@ -57,6 +57,9 @@ def dropout(
         >>> thinned.numpy.dropout(np.ones(8, np.float32), 0.5, seed=0, site="fc1")
         array([0., 0., 2., 0., 0., 2., 2., 2.], dtype=float32)
     """
+    if out is x:
+        out = np.asarray(out)
+        x = out
     x = np.asarray(x)
     dtype = _DTYPES.get(x.dtype) or _dtype(x)
     where = coordinates(seed, site, step, draw)
@@ -106,7 +109,15 @@ def _check_out(x: Array, out: Array) -> None:
         )
     if not out.flags.writeable:
         raise ValueError("expected an out that can be written to; got a read-only array.")
-    if out is not x and np.may_share_memory(out, x):
+    if out is not x and _overlap(out, x):
         raise ValueError(
             "expected an out that is x itself or shares no memory with it; got one that overlaps x."
         )
+
+
+def _overlap(a: Array, b: Array) -> bool:
+    """Whether two arrays have a byte in common, as far as can be told quickly; else yes."""
+    try:
+        return np.shares_memory(a, b, max_work=1000)  # type: ignore[arg-type, unused-ignore]
+    except RuntimeError:  # NumPy's TooHardError, which has moved between its versions
+        return True

@@ -8,7 +8,8 @@ from typing import Any, SupportsIndex, TypeVar, cast
 import torch
 from torch import nn
 
-from thinned.methods.batch import Batch, check_batch
+from thinned.errors import BindError
+from thinned.methods.batch import Batch, as_batch
 from thinned.methods.site import check_names
 from thinned.torch._binding import Binding
 from thinned.torch._strangers import of_its_own
@@ -64,7 +65,7 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
 
 def attach(model: nn.Module, seed: SupportsIndex, batch: Batch | None = None) -> list[str]:
     """`bind`, which returns the names of PyTorch's own layers and does not warn of them."""
-    check_batch(batch)
+    batch = as_batch(batch)
     root = unwrapped(model)
     layers = site_layers(root)
     strangers = [name for name, module in named_modules(root) if of_its_own(module) is not None]
@@ -94,7 +95,7 @@ def site_layers(root: nn.Module) -> dict[str, Any]:
         BindError: two of them would draw alike.
     """
     found: list[tuple[str, Any]] = [
-        (cast(Any, module).site or name, module)
+        (name if cast(Any, module).site is None else cast(Any, module).site, module)
         for name, module in named_modules(root)
         if hasattr(type(module), "is_thinned")
     ]
@@ -124,6 +125,11 @@ def binding_of(model: nn.Module) -> Binding | None:
 def named_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Every module once, with its path but for the parts that wrappers put in it."""
     for path, module in root.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise BindError(
+                f"expected modules of Python; got {path or 'the model'!r}, compiled by torch.jit, whose draws no "
+                "address can reach. Use the model that it was compiled from."
+            )
         parts, owner, kept = path.split(".") if path else [], root, []
         for part in parts:
             if not _is_wrapped(owner, part):

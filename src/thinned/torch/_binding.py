@@ -3,7 +3,6 @@
 import sys
 import threading
 import weakref
-from collections import Counter
 from collections.abc import Hashable
 from typing import Any, SupportsIndex
 
@@ -34,11 +33,13 @@ class _Call:
         step: of its draws.
         node: the node of the backward pass that repeats it, if one does.
         frame: the identity of the frame that the call runs in.
+        took: whether the model's step has moved on for it.
     """
 
-    __slots__ = ("frame", "node", "rows", "step", "uses")
+    __slots__ = ("frame", "node", "rows", "step", "took", "uses")
 
-    def __init__(self, step: int, node: int | None, frame: int = 0) -> None:
+    def __init__(self, step: int, node: int | None, frame: int = 0, took: bool = True) -> None:
+        self.took = took
         self.step = step
         self.node = node
         self.frame = frame
@@ -84,8 +85,11 @@ class Binding:
         self.history = History()
         self._sites: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
-        self._ranks = Ranks(_same_on_all_ranks(seed, self.names))
+        self._ranks = self._meeting()
         _bindings[id(self)] = self
+
+    def _meeting(self) -> Ranks:
+        return Ranks(f"{self.signed_seed}-{site_id(' '.join(self.names))}")
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("batch", "layers", "handles", "signed_seed", "step")
@@ -128,7 +132,7 @@ class Binding:
             # may have taken its place in memory.
             running = _running() - {frame}
             calls[:] = [call for call in calls if call.frame in running]
-        calls.append(_Call(self.advance(training, _ROOT), recomputing_node(), frame))
+        calls.append(_Call(self.advance(training, _ROOT), recomputing_node(), frame, training))
 
     def begin_traced(self, training: bool, ordinal: int) -> int:
         """The same, asked for by a compiled graph, whose root call has no end that one could see."""
@@ -144,7 +148,6 @@ class Binding:
                 draw = Draw(0, self.step)
                 if training:
                     self.step = _next(self.step)
-                    self._ranks.begin()
         self.history.begin(draw)
         self.history.note(who, draw)
         return draw.step
@@ -179,6 +182,10 @@ class Binding:
             count = call.uses.get(name, 0)
             call.uses[name] = count + 1
             draw = Draw(self.site(name, count), call.step)
+            if not call.took and call.node is None:  # what draws is no layer of ours: see `patched`
+                call.took = True
+                with self._lock:
+                    self.step = _next(self.step)
         self.history.note(who, draw)
         return draw
 
@@ -214,7 +221,7 @@ class Binding:
         call = self.active.calls[-1] if self.active.calls else self.active.traced
         if call is not None and rows not in call.rows:
             call.rows.append(rows)
-            self._ranks.compare(rows, len(call.rows) - 1)
+            self._ranks.compare(call.step, rows, len(call.rows) - 1)
 
     def save(self, _: nn.Module, state_dict: dict[str, Any], prefix: str, *__: Any) -> None:
         """Add seed and step to a state dict."""
@@ -225,7 +232,10 @@ class Binding:
         saved = state_dict.pop(prefix + KEY, None)
         if saved is None:
             return
-        address = torch.as_tensor(saved)
+        try:
+            address = torch.as_tensor(saved)
+        except (TypeError, ValueError, RuntimeError):
+            address = torch.empty(0)
         if address.dtype != torch.int64 or address.shape != (2,) or not 0 <= int(address[1]) < 1 << 32:
             raise BindError(
                 f"expected {prefix + KEY} in the state dict as int64 (seed, step), exact to the last bit; got "
@@ -233,6 +243,7 @@ class Binding:
                 "Leave it out of that, or delete the key and bind the model again."
             )
         self.signed_seed, self.step = address.tolist()
+        self._ranks = self._meeting()  # steps that were compared before may come again
 
     def _why_unknown(self, name: str, node: int | None) -> str:
         if node is not None:
@@ -260,16 +271,6 @@ def _running() -> set[int]:
         found.add(id(frame))
         frame = frame.f_back
     return found
-
-
-_made: Counter[str] = Counter()
-
-
-def _same_on_all_ranks(seed: int, names: list[str]) -> str:
-    """A name that a binding has on every rank: what it binds, and how many alike were made before."""
-    what = f"{seed}-{site_id(' '.join(names))}"
-    _made[what] += 1
-    return f"{what}-{_made[what]}"
 
 
 # Where `torch.compile` takes a module's hooks for frames of their own, these run as they are; inlined in a

@@ -244,7 +244,7 @@ def _ids(axis: int, value: Any, size: int) -> Tensor:
     return ids
 
 
-def ragged(x: Any, share: Share, window: Window | None, drop: Callable[[Tensor], Tensor]) -> Tensor:
+def ragged(x: Any, share: Share, window: object, drop: Callable[[Tensor], Tensor]) -> Tensor:
     """Drop from a nested tensor: the mask is that of its packed values, axes (element of any row, ...).
 
     Raises:
@@ -252,9 +252,9 @@ def ragged(x: Any, share: Share, window: Window | None, drop: Callable[[Tensor],
     """
     if x.layout != torch.jagged or window is not None or share != ():
         raise DtypeError(
-            "expected a dense tensor, or a nested one of layout torch.jagged with no shared axes and no window; "
-            f"got a nested tensor of layout {x.layout}, share={share!r}, window={window!r}. Drop from its "
-            "values(), or pad it."
+            "expected a dense tensor, or a nested one of layout torch.jagged with no shared axes, no window and no "
+            f"batch=; got a nested tensor of layout {x.layout}, share={share!r}, window or batch {window!r}. Drop "
+            "from its values(), or pad it."
         )
     return torch.nested.nested_tensor_from_jagged(drop(x.values()), x.offsets(), x.lengths())
 

@@ -27,13 +27,18 @@ def check_dtype(x: Tensor) -> None:
     """Refuse what no kernel can drop from.
 
     Raises:
-        DtypeError: not one of float32, float64, bfloat16, float16.
+        DtypeError: not one of float32, float64, bfloat16, float16, or not dense.
     """
     if x.dtype not in _DTYPES:
         hint = "; drop from torch.view_as_real(x)" if x.is_complex() else "; convert it with x.float()"
         raise DtypeError(
             f"expected a tensor of float32, float64, bfloat16 or float16; got {x.dtype} of shape "
             f"{tuple(x.shape)}{hint}."
+        )
+    if x.layout is not torch.strided:
+        raise DtypeError(
+            f"expected a dense tensor; got one of layout {x.layout} and shape {tuple(x.shape)}; drop from its "
+            "values()."
         )
 
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from thinned.errors import BindError
 from thinned.mask.rate import threshold
+from thinned.methods.site import check_site
 from thinned.methods.spatial import position_axes
 from thinned.torch._binding import Binding
 from thinned.torch._functional import drop, ragged, thin, thin_at
@@ -26,6 +27,7 @@ class _Layer(nn.modules.dropout._DropoutNd):
     def __init__(self, p: float = 0.5, inplace: bool = False, *, site: str | None = None) -> None:
         super().__init__(p, inplace)
         threshold(self.p)
+        check_site(site)
         self.site = site
 
     def forward(self, input: Tensor) -> Tensor:
@@ -60,7 +62,7 @@ class _Layer(nn.modules.dropout._DropoutNd):
     def _traced(self, x: Tensor, share: tuple[int, ...], binding: Binding) -> Tensor:
         """The address is data that an operator makes, so that no step and no layer recompiles anything."""
         if x.is_nested:
-            return ragged(x, share, None, lambda values: self._traced(values, (), binding))
+            return ragged(x, share, binding.batch, lambda values: self._traced(values, (), binding))
         if torch.compiler.is_compiling():
             found = ticket(binding, self._place, x)
         elif torch._C._get_tracing_state() is not None:

@@ -1,13 +1,11 @@
 """Ranks of torch.distributed that hold parts of one batch: where their rows lie, and that they are equal many."""
 
+from collections import Counter
 from typing import Any
 
 import torch
 
 from thinned.errors import BindError
-
-_KEPT = 256
-"""How many calls a rank may be ahead of another before what it said is forgotten."""
 
 
 def world() -> tuple[int, int] | None:
@@ -22,44 +20,56 @@ class Ranks:
     """What the ranks of one job say to each other of one bound model.
 
     Contiguous equal shards put rank r at row `r * rows`, which is right only where `rows` is the same on all; with
-    unequal ones two samples would share a mask. So the first rank to come to a call writes its rows into the store
-    that torch.distributed keeps, and every other compares. Nobody waits for anybody: a rank that differs raises
-    before it takes part in a gradient.
+    unequal ones two samples would share a mask. So each rank tells its two neighbours, through the store that
+    torch.distributed keeps: of two ranks the first to come to a step writes its rows, and the second compares and
+    clears. Nobody waits for anybody, and a rank that differs raises before it takes part in a gradient.
 
     Args:
-        name: of the model, the same on each rank.
+        what: the model, in words that are the same on each rank.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._calls = 0
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._name: str | None = None
 
-    def begin(self) -> None:
-        """A training call begins here."""
-        self._calls += 1
-
-    def compare(self, rows: int, place: int) -> None:
-        """Raise if another rank holds other than `rows` rows.
+    def compare(self, step: int, rows: int, place: int) -> None:
+        """Raise if a neighbour holds other than `rows` rows.
 
         Args:
+            step: of the call.
             rows: of axis 0, here.
             place: which of the sizes that this call has met.
 
         Raises:
             BindError: says both numbers, and what to do.
         """
-        store: Any = torch.distributed.distributed_c10d._get_default_store()
-        said = store.compare_set(self._key(self._calls, place), "", str(rows)).decode()
-        if said != str(rows):
-            rank = torch.distributed.get_rank()
-            raise BindError(
-                f"expected as many rows on every rank, contiguous equal shards of one batch; got {rows} on rank "
-                f"{rank} where another rank has {said}, so samples would share masks. Use a sampler that pads or "
-                "drops the last rows (DistributedSampler does), or say where the rows lie: "
-                "thinned.torch.bind(model, seed, batch=(axis, global_size, start))."
-            )
-        if self._calls > _KEPT and place == 0:
-            store.delete_key(self._key(self._calls - _KEPT, 0))
+        found = world()
+        if found is None or torch.distributed.get_backend() == "fake":
+            return
+        if self._name is None:
+            # Counted at the first training call: copies that one rank alone keeps make none.
+            _made[self._what] += 1
+            self._name = f"{self._what}-{_made[self._what]}"
+        size, rank = found
+        for one, other in {(rank, (rank + 1) % size), ((rank - 1) % size, rank)}:
+            self._compare(f"thinned/{self._name}/{one}-{other}/{step}/{place}", step, rows, rank)
 
-    def _key(self, call: int, place: int) -> str:
-        return f"thinned/{self._name}/{call}/{place}"
+    @staticmethod
+    def _compare(key: str, step: int, rows: int, rank: int) -> None:
+        store: Any = torch.distributed.distributed_c10d._get_default_store()
+        mine = f"{rows} on rank {rank}"
+        said = store.compare_set(key, "", mine).decode()
+        if said == mine:
+            return
+        store.delete_key(key)
+        if said.partition(" ")[0] != str(rows):
+            raise BindError(
+                "expected as many rows on every rank at one step, contiguous equal shards of one batch; got "
+                f"{mine}, {said}, at step {step}, so samples would share masks. Use a sampler that pads or drops "
+                "the last rows (DistributedSampler does), or say where the rows lie: "
+                "thinned.torch.bind(model, seed, batch=(axis, global_size, start)). If the shards are equal, a rank made a training call that the "
+                "others did not, and their steps have drifted apart."
+            )
+
+
+_made: Counter[str] = Counter()

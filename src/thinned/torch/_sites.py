@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from thinned.mask.address import site_id
 from thinned.mask.sharing import layout
 from thinned.methods.site import Site, Sites, use_name
-from thinned.torch._bind import site_layers, unwrapped
+from thinned.torch._bind import binding_of, site_layers, unwrapped
 
 
 def sites(model: nn.Module, *inputs: Any) -> Sites:
@@ -31,15 +31,17 @@ def sites(model: nn.Module, *inputs: Any) -> Sites:
         1     1941079659   0.5  ?
     """
     root = unwrapped(model)
-    layers = site_layers(root)
+    binding = binding_of(root)
+    layers: dict[str, Any] = site_layers(root) if binding is None else binding.layers
     if not inputs:
         return Sites(Site(name, site_id(name), float(layer.p)) for name, layer in layers.items())
     names = {id(layer): name for name, layer in layers.items()}
     uses: Counter[str] = Counter()
     found = []
 
-    def note(layer: Any, given: tuple[Tensor, ...]) -> None:
-        (x,) = given
+    def note(layer: Any, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+        x: Any = args[0] if args else kwargs["input"]
+        x = x.values() if x.is_nested else x
         name = names[id(layer)]
         used = use_name(name, uses[name])
         uses[name] += 1
@@ -47,7 +49,7 @@ def sites(model: nn.Module, *inputs: Any) -> Sites:
         found.append(Site(used, site_id(used), float(layer.p), mask_shape))
 
     modes = {module: module.training for module in root.modules()}
-    handles = [layer.register_forward_pre_hook(note) for layer in layers.values()]
+    handles = [layer.register_forward_pre_hook(note, with_kwargs=True) for layer in layers.values()]
     try:
         root.eval()
         with torch.no_grad():

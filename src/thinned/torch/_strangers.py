@@ -1,5 +1,6 @@
 """Draws that are not ours: layers of PyTorch's own, and functions that a module's code names."""
 
+import torch
 from torch import nn
 
 from thinned.methods.conversion import drawn_by
@@ -29,9 +30,18 @@ def why_left(module: nn.Module) -> str | None:
     """Why a module's own draws stay PyTorch's; None where it makes none."""
     if isinstance(module, (nn.modules.dropout._DropoutNd, nn.RNNBase, nn.MultiheadAttention)):
         return of_its_own(module)
-    if type(module).__module__.startswith("torch."):
+    if isinstance(module, torch.fx.GraphModule):
+        names = {_name(node.target) for node in module.graph.nodes if node.op == "call_function"}
+        calls = sorted(names & _FUNCTIONS)
+    elif type(module).__module__.startswith("torch."):
         return None
-    calls = sorted(set(drawn_by(type(module).forward, _FUNCTIONS, lambda x: isinstance(x, nn.Module))))
+    else:
+        calls = sorted(set(drawn_by(type(module).forward, _FUNCTIONS, lambda x: isinstance(x, nn.Module))))
     if not calls:
         return None
     return f"calls {', '.join(calls)}; use thinned.torch.patched, which catches those whose rate is not 0"
+
+
+def _name(target: object) -> str:
+    """What a graph calls: a function, or an operator such as `aten.dropout.default`."""
+    return str(getattr(target, "__name__", target)).partition(".")[0]

@@ -75,7 +75,7 @@ class TestLoad:
         with pytest.raises(
             DataError, match=r"expected digits, fashion-mnist, an \.npz file or a folder"
         ) as error:
-            load(name if name else "no-such")
+            load(name)
 
         assert "neither a name nor an existing path" in str(error.value)
 

@@ -35,7 +35,7 @@ def load(name: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None =
     if name == fashion_mnist.NAME:
         return fashion_mnist.fashion_mnist(data_dir)
     path = Path(name).expanduser()
-    if path.is_dir():
+    if path.is_dir() and os.fspath(name):  # an empty name is this folder's, to Path
         return images(path)
     if path.is_file() and path.suffix == ".npz":
         return arrays(path)
