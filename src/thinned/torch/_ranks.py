@@ -67,8 +67,8 @@ class Ranks:
                 "expected as many rows on every rank at one step, contiguous equal shards of one batch; got "
                 f"{mine}, {said}, at step {step}, so samples would share masks. Use a sampler that pads or drops "
                 "the last rows (DistributedSampler does), or say where the rows lie: "
-                "thinned.torch.bind(model, seed, batch=(axis, global_size, start)). If the shards are equal, a rank made a training call that the "
-                "others did not, and their steps have drifted apart."
+                "thinned.torch.bind(model, seed, batch=(axis, global_size, start)). If the shards are equal, a "
+                "rank made a training call that the others did not, and their steps have drifted apart."
             )
 
 
