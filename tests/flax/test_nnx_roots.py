@@ -258,6 +258,27 @@ class TestLayersThatMove:
             net(X)
 
 
+class TestLooks:
+    """`thinned.sites` follows a call without drawing."""
+
+    def test_what_is_compiled_in_a_look_serves_no_call(self):
+        """Of a part with a program of its own, whether the model is bound or not; and every look sees it."""
+        part = nnx.jit(lambda drop, x: drop(x))
+
+        class Parts(Net):
+            def __call__(self, x):
+                return part(self.drop, x)
+
+        net = Parts()
+        net.eval()
+        for _ in range(2):
+            assert ["drop"] == [line.name for line in thinned.sites(net, X)]
+        assert same(X, net(X))
+        net.train()
+        assert same(at("drop"), tf.bind(net, seed=3)(X))
+        assert ["drop"] == [line.name for line in thinned.sites(net, X)]
+
+
 class TestState:
     """What a bound model has among its variables."""
 

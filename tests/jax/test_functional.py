@@ -171,6 +171,15 @@ class TestErrors:
         with pytest.raises(DtypeError, match=rf"float32, .* got {dtype} of shape \(3,\); "):
             tj.dropout(jnp.ones(3).astype(dtype), 0.5, seed=0)
 
+    def test_symbolic_shape(self):
+        """A program for all sizes cannot know where an element lies."""
+        rows = jax.export.symbolic_shape("rows")
+        for shape in ((*rows, 8), (8, *rows)):
+            with pytest.raises(
+                WindowError, match=r"shape of integers; got \(.*rows.*\), .* once for each shape"
+            ):
+                jax.eval_shape(lambda x: tj.dropout(x, 0.5, seed=0), jax.ShapeDtypeStruct(shape, jnp.float32))
+
     @pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan"), 1e-6, 1 - 1e-6, "0.5", True])
     def test_rate(self, rate):
         """Nor does a rate without a threshold, inside `jit` too."""

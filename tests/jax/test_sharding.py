@@ -86,3 +86,33 @@ class TestSharding:
         assert same(expected, run(x, seeds))
         assert same(expected.sum(0), jax.jit(jax.grad(lambda x: run(x, seeds).sum()))(x))
     """)
+
+    def test_lanes_on_an_explicit_mesh(self):
+        """`vmap` over seeds that are divided among devices, with other coordinates that are not."""
+        on_devices("""
+    with jax.set_mesh(mesh_of(4, AxisType.Explicit)):
+        x = jax.device_put(jnp.ones((8, 40)), P("d"))
+        seeds = jax.device_put(jnp.arange(8), P("d"))
+        @jax.jit
+        def run(x, seeds, step):
+            lanes = jax.vmap(lambda x, seed, draw: tj.dropout(x, 0.5, seed=seed, step=step, draw=draw))
+            return lanes(x, seeds, seeds), jax.vmap(lambda seed: tj.dropout(jnp.ones(5), 0.5, seed=seed))(seeds)
+        by_both, by_seed = run(x, seeds, 3)
+    for lane in range(8):
+        assert same(dropped(np.ones(40, np.float32), 0.5, seed=lane, step=3, draw=lane), by_both[lane])
+        assert same(dropped(np.ones(5, np.float32), 0.5, seed=lane), by_seed[lane])
+    """)
+
+    def test_strict_promotion(self):
+        """`jax_numpy_rank_promotion="raise"` is about the user's arrays."""
+        on_devices("""
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    x = odd_values((8, 20), np.float32)
+    expected = dropped(x, 0.3, seed=1)
+    placed = jax.device_put(x, NamedSharding(MESHES[2], P("d")))
+    assert same(expected, jax.jit(lambda x: tj.dropout(x, 0.3, seed=1))(placed))
+    assert same(expected, jax.vmap(lambda s: tj.dropout(x, 0.3, seed=s))(jnp.arange(2))[1])
+    part = jax.jit(lambda at: tj.dropout(x, 0.3, seed=1, window=((80, 20), (at, 0))))
+    assert same(dropped(x, 0.3, seed=1, window=((80, 20), (np.arange(8)[::-1], 0))), part(jnp.arange(8)[::-1]))
+    assert tj.uniform((4, 5, 7), seed=0).shape == (4, 5, 7)
+    """)

@@ -58,6 +58,7 @@ class Dropout(nnx.Dropout):
     is_thinned = True
     site: str | None = None
     bound_name = ""
+    look: int | None = None
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class Dropout(nnx.Dropout):
         """Drop in training, return `inputs` itself in evaluation and at rate 0."""
         if thread.notes is not None:
             mask_shape = layout(jnp.shape(inputs), self.broadcast_dims).mask_shape
-            thread.notes.append(Note(self, "", self.rate, mask_shape))
+            thread.notes.append(Note(self, self.bound_name, self.rate, mask_shape))
             return inputs  # type: ignore[no-any-return]
         off = self.deterministic if deterministic is None else deterministic
         use: Use | None = vars(self).get("use")

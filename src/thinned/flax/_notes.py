@@ -1,8 +1,7 @@
 """What this thread is doing with models: calls of bound ones, and a look at where they drop."""
 
 import threading
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from jax import Array
@@ -10,7 +9,7 @@ from jax import Array
 
 @dataclass
 class Note:
-    """One layer that a look has met: its name, where known; what was given to it."""
+    """One layer that a look has met: its name; what was given to it."""
 
     layer: Any
     name: str
@@ -24,21 +23,6 @@ class _Thread(threading.local):
     def __init__(self) -> None:
         self.notes: list[Note] | None = None
         self.roots: list[Any] = []
-        self.linen: list[Call] = []
-
-
-@dataclass
-class Call:
-    """A call of a bound Linen model: its address, and how often each layer has drawn in it."""
-
-    seed: int
-    step: Any
-    uses: Counter[str] = field(default_factory=Counter)
-
-    def count(self, name: str) -> int:
-        """How often the layer has drawn before."""
-        self.uses[name] += 1
-        return self.uses[name] - 1
 
 
 thread = _Thread()

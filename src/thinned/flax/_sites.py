@@ -2,16 +2,22 @@
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import jax
+import numpy as np
 from flax import linen as nn
 from flax import nnx
 
 from thinned.flax._bind import site_layers, unbind
 from thinned.flax._notes import Note, thread
+from thinned.flax._scopes import Call, entered
 from thinned.mask.address import site_id
 from thinned.methods.site import Site, Sites, check_names, use_name
+
+_looks = count()
+"""What tells a look from all others and from calls: a part that is compiled in it must serve nothing else."""
 
 
 def sites(model: Any, *inputs: Any) -> Sites:
@@ -41,11 +47,12 @@ def sites(model: Any, *inputs: Any) -> Sites:
     if not inputs:
         return Sites(Site(name, site_id(name), float(layer.rate)) for name, layer in layers.items())
     copy = nnx.clone(model)
-    names = {id(layer): name for name, layer in site_layers(copy).items()}
     unbind(copy)
+    look = next(_looks)
+    for name, layer in site_layers(copy).items():
+        layer.bound_name, layer.look = name, look
     copy.eval()  # type: ignore[no-untyped-call]
-    notes = _noted(lambda: copy(*inputs))
-    return _table([(names.get(id(note.layer), "?"), note) for note in notes])
+    return _table(_noted(lambda: copy(*inputs)))
 
 
 def _of_linen(module: nn.Module, inputs: tuple[Any, ...]) -> Sites:
@@ -54,9 +61,10 @@ def _of_linen(module: nn.Module, inputs: tuple[Any, ...]) -> Sites:
             "expected the inputs of one call of a Linen module, which has no layers before; got none."
         )
     keys = {name: jax.random.key(0) for name in ("params", "dropout")}
-    notes = _noted(lambda: jax.eval_shape(lambda: module.init(keys, *inputs)))
+    method = entered(None, Call(has_step=True, mark=f"?{next(_looks)}"), np.zeros(3, np.uint32))
+    notes = _noted(lambda: jax.eval_shape(lambda: module.init(keys, *inputs, method=method)))
     check_names({note.layer: note.name for note in notes}.values())
-    return _table([(note.name, note) for note in notes])
+    return _table(notes)
 
 
 def _noted(call: Callable[[], object]) -> list[Note]:
@@ -70,11 +78,11 @@ def _noted(call: Callable[[], object]) -> list[Note]:
     return found
 
 
-def _table(notes: list[tuple[str, Note]]) -> Sites:
+def _table(notes: list[Note]) -> Sites:
     uses: Counter[str] = Counter()
     lines = []
-    for name, note in notes:
-        used = use_name(name, uses[name])
-        uses[name] += 1
+    for note in notes:
+        used = use_name(note.name, uses[note.name])
+        uses[note.name] += 1
         lines.append(Site(used, site_id(used), float(note.rate), note.mask_shape))
     return Sites(lines)

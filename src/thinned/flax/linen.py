@@ -7,17 +7,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from flax.core.scope import in_filter, union_filters
 from jax import Array
 
 import thinned.jax
 from thinned.errors import BindError
-from thinned.flax._notes import Call, Note, is_zero, thread
+from thinned.flax._notes import Note, is_zero, thread
+from thinned.flax._scopes import COLLECTION, NO_STEP, Call, draw, draws, entered
+from thinned.flax._uses import place_of
 from thinned.mask.sharing import layout
-from thinned.methods.site import use_name
 
 __all__ = ["Bound", "Dropout"]
-
-COLLECTION = "thinned"
 
 
 class Dropout(nn.Dropout):
@@ -64,12 +64,13 @@ class Dropout(nn.Dropout):
         if off or is_zero(self.rate):
             return inputs
         address: dict[str, Any]
-        if rng is None and thread.linen:
-            call = thread.linen[-1]
-            address = {"seed": call.seed, "site": use_name(name, call.count(name)), "step": call.step}
-        else:
+        drawn = draw(scope, name) if rng is None else None
+        if drawn is None:
             key = self.make_rng(self.rng_collection) if rng is None else rng
             address = {"seed": jax.random.bits(key, (2,), "uint32")}
+        else:
+            words, count = drawn
+            address = {"seed": words[:2], "step": words[2], **place_of(name, count)}
         return thinned.jax.dropout(inputs, self.rate, share=self.broadcast_dims, **address)
 
 
@@ -84,9 +85,14 @@ class Bound:
     or have it kept among the variables: `init` gives a collection `thinned` with seed and step, and
     `apply(..., mutable=["thinned"])` returns it advanced. Without either, a draw is an error.
 
-    Layers inside `nn.remat` repeat their masks. A layer inside `nn.scan` draws one mask for all turns, since the
-    loop does not say which turn it is in: there call `thinned.jax.dropout` with a step or draw of your own. A block
-    inside `nn.jit` that is called twice repeats its masks, since Flax traces it once: compile the whole call.
+    The seed is that of `bind`, whatever a collection holds from an earlier run. Only a call in which a layer drew
+    takes a step.
+
+    Layers inside `nn.remat`, `nn.jit` and `nn.cond` have the masks that they have without. Inside `nn.scan`,
+    `nn.while_loop` and `nn.vmap` a draw is an error, unless they are told of the collection `thinned`: in a loop
+    that carries it (`variable_carry="thinned"`) a layer that `setup` made has the site `name#k` at each turn;
+    loops and lanes that broadcast it (`variable_axes={"thinned": None}`) have one mask. Else call
+    `thinned.jax.dropout` there, with the turn or lane as draw.
 
     Args:
         module: any Linen module.
@@ -109,8 +115,8 @@ class Bound:
 
     def init(self, rngs: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The module's variables, and the collection `thinned` at step 0."""
-        with _Calling(Call(self.seed, 0)):
-            found = self.module.init(rngs, *args, **kwargs)
+        method = self._entered(kwargs.pop("method", None), 0)
+        found = self.module.init(rngs, *args, method=method, **kwargs)
         return {**found, COLLECTION: {"address": self.address(0)}}
 
     def address(self, step: Any) -> Array:
@@ -127,61 +133,33 @@ class Bound:
             variables: the module's, and perhaps the collection `thinned`.
             *args: of the module.
             step: the training step, an integer or an integer array of one; the collection's, by default.
-            mutable: as Flax has it; with "thinned" the step is advanced.
+            mutable: as Flax has it; with "thinned" the step is advanced, if a layer drew.
             **kwargs: of the module, and of Flax's `apply`.
 
         Raises:
-            BindError: a layer draws, and there is no step.
+            BindError: a layer draws, and there is no step, or its address cannot be known.
         """
         rest = {name: value for name, value in variables.items() if name != COLLECTION}
-        seed: Any = self.seed
-        kept = variables.get(COLLECTION)
-        if kept is not None and step is None:
-            seed, step = kept["address"][:2], kept["address"][2]
-        advance, mutable = _without(mutable)
-        with _Calling(Call(seed, _Unknown() if step is None else step)):
-            found = self.module.apply(rest, *args, mutable=mutable, **kwargs)
-        if not advance:
+        if step is None and COLLECTION in variables:
+            step = variables[COLLECTION]["address"][2]
+        method = self._entered(kwargs.pop("method", None), step)
+        # The call writes there what its layers have drawn, whether the user wants to know or not.
+        found, changed = self.module.apply(
+            rest, *args, method=method, mutable=union_filters(mutable, COLLECTION), **kwargs
+        )
+        if mutable is False:
             return found
-        if step is None:
-            raise BindError(_NO_STEP)
-        result, changed = found if mutable else (found, {})
-        following = jnp.asarray(step, jnp.uint32) + 1
-        address = self.address(following) if kept is None else jnp.append(kept["address"][:2], following)
-        return result, {**changed, COLLECTION: {"address": address}}
+        changed = dict(changed)
+        uses = draws(changed.pop(COLLECTION, {}))
+        if in_filter(mutable, COLLECTION):
+            if step is None:
+                raise BindError(NO_STEP)
+            drew = sum(jnp.asarray(count > 0, jnp.uint32) for count in uses)
+            changed[COLLECTION] = {
+                "address": self.address(jnp.asarray(step, jnp.uint32) + jnp.minimum(drew, 1))
+            }
+        return found, changed
 
-
-_NO_STEP = (
-    "expected a step for a bound Linen model; got none. Pass step=state.step to apply, or the collection 'thinned' "
-    "of init among the variables."
-)
-
-
-class _Unknown:
-    """A step that nobody gave: an error where it is asked for, and none where nothing is drawn."""
-
-    @property
-    def shape(self) -> Any:
-        raise BindError(_NO_STEP)
-
-
-class _Calling:
-    """A call of a bound model, while it lasts."""
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-
-    def __enter__(self) -> None:
-        thread.linen.append(self._call)
-
-    def __exit__(self, *_: Any) -> None:
-        thread.linen.pop()
-
-
-def _without(mutable: Any) -> tuple[bool, Any]:
-    """Whether the collection is to be advanced, and what Flax is told."""
-    if mutable is True or mutable == COLLECTION:
-        return True, mutable is True
-    if isinstance(mutable, (list, tuple, set)) and COLLECTION in mutable:
-        return True, [name for name in mutable if name != COLLECTION] or False
-    return False, mutable
+    def _entered(self, method: Any, step: Any) -> Any:
+        """A method of the module, by name or as a function, that begins a call of ours."""
+        return entered(method, Call(has_step=step is not None), self.address(0 if step is None else step))

@@ -1,8 +1,10 @@
-"""What a program must say inside `shard_map`: along which axes of the mesh its values vary."""
+"""What a program must say of its values under a mesh: along which axes they vary, or are divided."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 
 def alike(*operands: Any) -> tuple[Any, ...]:
@@ -26,3 +28,13 @@ def _vary(operand: Any, axes: tuple[Any, ...]) -> Any:
     if hasattr(jax.lax, "pcast"):
         return jax.lax.pcast(operand, axes, to="varying")
     return jax.lax.pvary(operand, axes)  # type: ignore[attr-defined]  # JAX 0.6 to 0.8
+
+
+def stacked(words: Sequence[Any]) -> Any:
+    """Scalars as one uint32 array, where some have lanes that are divided among the devices of an explicit mesh."""
+    found = [jnp.asarray(word, jnp.uint32) for word in words]
+    if not jax.sharding.get_abstract_mesh().empty:
+        # A stack takes one sharding only; a sum with what has all of them is divided as they are.
+        zero = sum(word & 0 for word in found)
+        found = [word + zero for word in found]
+    return jnp.stack(found)

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, export
 
 from thinned.errors import WindowError
 from thinned.jax import _wide
@@ -59,6 +59,11 @@ def place(shape: Sequence[int], share: Share, window: Window | None) -> tuple[Pl
     Raises:
         ShareError, WindowError: as `thinned.mask.sharing.layout`, for what is known now.
     """
+    if any(export.is_symbolic_dim(size) for size in shape):
+        raise WindowError(
+            f"expected a shape of integers; got {tuple(shape)}, whose sizes are symbolic. A mask needs each "
+            "element's place: export the function once for each shape."
+        )
     if window is None or not any(isinstance(index, Array) for index in _entries(window)):
         where = layout(shape, share, window)
         index: tuple[Any, ...] = where.index

@@ -44,6 +44,11 @@ def thin(x: Array, ticket: Array, *data: Array, place: Place, lanes: int, progra
 
 def half_words(ticket: Array, data: Sequence[Array], place: Place, program: str = CUT) -> Array:
     """The half-word of every position of the mask, as uint32."""
+    with jax.numpy_rank_promotion("allow"):  # the user's setting is for the user's arrays
+        return _half_words(ticket, data, place, program)
+
+
+def _half_words(ticket: Array, data: Sequence[Array], place: Place, program: str) -> Array:
     native = program == WHOLE
     folded = _place.rows(place)
     if program == CUT:

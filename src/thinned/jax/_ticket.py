@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from thinned.errors import AddressError, RateError
+from thinned.jax._mesh import stacked
 from thinned.mask.address import coordinate, seed64, site_id
 from thinned.mask.rate import LEVELS, threshold
 
@@ -31,7 +32,7 @@ def ticket(rate: Any, address: Sequence[Coordinate]) -> Any:
     seed, site, step, draw = address
     fields = [*_seed(seed), _word("site", site), _word("step", step), _word("draw", draw), level(rate)]
     if any(isinstance(field, Array) for field in fields):
-        return jnp.stack([jnp.asarray(field, jnp.uint32) for field in fields])
+        return stacked(fields)
     return np.array(fields, np.uint32)
 
 
