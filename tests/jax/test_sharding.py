@@ -97,7 +97,7 @@ class TestSharding:
         def run(x, seeds, step):
             lanes = jax.vmap(lambda x, seed, draw: tj.dropout(x, 0.5, seed=seed, step=step, draw=draw))
             return lanes(x, seeds, seeds), jax.vmap(lambda seed: tj.dropout(jnp.ones(5), 0.5, seed=seed))(seeds)
-        by_both, by_seed = run(x, seeds, 3)
+        by_both, by_seed = (np.asarray(found) for found in run(x, seeds, 3))
     for lane in range(8):
         assert same(dropped(np.ones(40, np.float32), 0.5, seed=lane, step=3, draw=lane), by_both[lane])
         assert same(dropped(np.ones(5, np.float32), 0.5, seed=lane), by_seed[lane])

@@ -38,3 +38,30 @@ def stacked(words: Sequence[Any]) -> Any:
         zero = sum(word & 0 for word in found)
         found = [word + zero for word in found]
     return jnp.stack(found)
+
+
+def lanes_in_front(operands: Sequence[Any], dims: Sequence[int | None]) -> list[Any]:
+    """Operands of `vmap` with lanes of their own, in front; under an explicit mesh all are divided alike."""
+    size, front = next(
+        (operand.shape[dim], _spec(operand)[dim])
+        for operand, dim in zip(operands, dims, strict=True)
+        if dim is not None
+    )
+    found = []
+    for operand, dim in zip(operands, dims, strict=True):
+        if dim is not None:
+            found.append(jnp.moveaxis(operand, dim, 0))
+            continue
+        lanes = jnp.broadcast_to(operand, (size, *operand.shape))
+        if front is not None:
+            sharding: Any = jax.sharding
+            lanes = sharding.reshard(lanes, sharding.PartitionSpec(front, *_spec(operand)))
+        found.append(lanes)
+    return found
+
+
+def _spec(operand: Any) -> tuple[Any, ...]:
+    """Along which axes of an explicit mesh each axis is divided."""
+    kind = jax.typeof(operand)
+    spec = tuple(getattr(getattr(kind, "sharding", None), "spec", ()))
+    return (*spec, *[None] * (kind.ndim - len(spec)))

@@ -17,7 +17,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from thinned.jax import _call, _plain
-from thinned.jax._mesh import alike
+from thinned.jax._mesh import alike, lanes_in_front
 from thinned.jax._place import Place
 
 thin_p: Any = Primitive("thinned_thin")
@@ -70,11 +70,7 @@ def _batch(operands: Any, dims: Any, *, place: Place, lanes: int) -> tuple[Any, 
     if all(dim is None for dim in address_dims):
         behind = place.behind(x.shape[x_dim])
         return _bind(jnp.moveaxis(x, x_dim, lanes), *address, place=behind, lanes=lanes), lanes
-    size = next(o.shape[dim] for o, dim in zip(operands, dims, strict=True) if dim is not None)
-    fronted = [
-        jnp.broadcast_to(o, (size, *o.shape)) if dim is None else jnp.moveaxis(o, dim, 0)
-        for o, dim in zip(operands, dims, strict=True)
-    ]
+    fronted = lanes_in_front(operands, dims)
     return _bind(*fronted, place=place, lanes=lanes + 1), 0
 
 
