@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from thinned.errors import AddressError, RateError
@@ -59,7 +60,7 @@ def coordinates(address: Sequence[Coordinate]) -> Coordinates:
 def counter(at: Coordinates) -> Counter:
     """Key and counter of a draw."""
     # Modulo their widths: a shift leaves no more of step and draw.
-    site = at.site if isinstance(at.site, int) else tf.bitwise.bitwise_and(at.site, 0xFFFFFFFF)
+    site = at.site if isinstance(at.site, int) else tf.bitwise.bitwise_and(at.site, wide(0xFFFFFFFF))
     high = _joined(site, _shifted(at.step, 32))
     return Counter(_int64(at.seed), _int64(_shifted(at.draw, 48)), high)
 
@@ -105,11 +106,14 @@ def _joined(one: int | Tensor, other: int | Tensor) -> Tensor:
 
 
 def _shifted(value: int | Tensor, by: int) -> int | Tensor:
-    return value << by if isinstance(value, int) else tf.bitwise.left_shift(value, tf.constant(by, tf.int64))
+    return value << by if isinstance(value, int) else tf.bitwise.left_shift(value, wide(by))
 
 
 def _int64(value: int | Tensor) -> Tensor:
     """64 bits as an int64 scalar."""
-    if not isinstance(value, int):
-        return value
-    return tf.constant(value - (1 << 64) if value >= 1 << 63 else value, tf.int64)
+    return wide(value) if isinstance(value, int) else value
+
+
+def wide(value: int) -> Tensor:
+    """A number of up to 64 bits as an int64 constant; TensorFlow's NumPy mode takes a plain one for an int32."""
+    return tf.constant(np.int64(value - (1 << 64) if value >= 1 << 63 else value))

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from thinned.mask.philox import MULTIPLIERS, ROUNDS, WEYL
-from thinned.tensorflow._address import Counter, Tensor
+from thinned.tensorflow._address import Counter, Tensor, wide
 from thinned.tensorflow._place import Place, Size
 
 _PHILOX = 1
@@ -55,13 +55,17 @@ def _philox(at: Counter, block: Tensor) -> tuple[Tensor, ...]:
     c2, c3 = (word + tf.zeros_like(block) for word in _halves(at.high))
     k0, k1 = _halves(at.key)
     for _ in range(ROUNDS):
-        low0, high0 = _halves(c0 * MULTIPLIERS[0])
-        low1, high1 = _halves(c2 * MULTIPLIERS[1])
+        low0, high0 = _halves(c0 * wide(MULTIPLIERS[0]))
+        low1, high1 = _halves(c2 * wide(MULTIPLIERS[1]))
         c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
-        k0, k1 = (k0 + WEYL[0]) & _LOW, (k1 + WEYL[1]) & _LOW
+        k0, k1 = _low(k0 + wide(WEYL[0])), _low(k1 + wide(WEYL[1]))
     return c0, c1, c2, c3
 
 
 def _halves(value: Tensor) -> tuple[Any, Any]:
     """The low and the high 32 bits."""
-    return value & _LOW, tf.bitwise.right_shift(value, tf.constant(32, tf.int64)) & _LOW
+    return _low(value), _low(tf.bitwise.right_shift(value, wide(32)))
+
+
+def _low(value: Tensor) -> Tensor:
+    return tf.bitwise.bitwise_and(value, wide(_LOW))
