@@ -64,7 +64,7 @@ class TestRecord:
         one = record("dropout", 0)
         line = one.as_line().replace(b'"final":{', b'"final":{"note":NaN,')
 
-        with pytest.raises(ValueError, match="NaN is no number"):
+        with pytest.raises(ValueError, match="holds NaN"):
             Record.from_line(line)
 
     def test_an_altered_configuration_is_seen(self):

@@ -39,7 +39,7 @@ def mask(
     sizes = integers(shape)
     if len(sizes) > AXES or min(sizes) < 0 or max(sizes) > LIMIT or math.prod(sizes) > LIMIT:
         raise typer.BadParameter(
-            f"expected at most {AXES} sizes from 0 to {LIMIT}, with a product of at most that; got {shape}."
+            f"expected at most {AXES} sizes from 0 to {LIMIT}, with a product of at most {LIMIT}; got {shape}."
         )
     if name is not None and not name.isprintable():
         raise typer.BadParameter(f"expected a name of printable characters; got {name!r}.")

@@ -73,7 +73,7 @@ class Record:
                 to the content.
         """
         try:
-            values = json.loads(line, parse_constant=_no_number)
+            values = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"not a JSON document ({error})") from None
         if not isinstance(values, dict):
@@ -82,6 +82,10 @@ class Record:
         if missing:
             raise ValueError(f"without {', '.join(missing)}")
         check(values)
+        try:
+            json.dumps(values, allow_nan=False)
+        except ValueError:
+            raise ValueError("it holds NaN or an infinity, which JSON does not know") from None
         record = cls(**{field.name: values[field.name] for field in fields(cls)})
         if record.key != key_of(record.identity()):
             raise ValueError(f"its key {record.key} does not belong to its content")
@@ -277,7 +281,3 @@ def _refused(what: str, path: Path, error: OSError) -> RecordError:
         f"expected a file of records that can be {what}; got {error.strerror or error} at {path}. "
         "Choose another folder with --out, or change its permissions."
     )
-
-
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number that JSON knows")
