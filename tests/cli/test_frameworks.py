@@ -24,6 +24,9 @@ class TestFrameworks:
         folder, found = done
         rows = [line.split() for line in found.out.splitlines() if line.startswith(("NumPy", "PyTorch"))]
 
+        assert "200 steps   5 steps" in found.out
+        assert "over 5 in float32." in found.out
+        assert "takes 10 restarts or more." in found.out
         assert "In 2 frameworks (NumPy, PyTorch), trained on digits" in found.out, found.err
         assert [("430", "0"), ("430", "0")] == [(row[2], row[3]) for row in rows]
         assert (folder / "runs" / "frameworks-digits" / "report.html").is_file()

@@ -12,13 +12,14 @@ from thinned.lab.frameworks.catalogue import FRAMEWORKS, Absent
 from thinned.lab.frameworks.study import Failure, Result
 from thinned.lab.frameworks.verdict import answer, lines
 from thinned.report.frameworks import render, write
+from thinned.report.frameworks_figures import figures
 
 DATA = {"name": "<b>mine</b>", "digest": "0" * 16, "source": "Somewhere & else.", "train_examples": 300}
 
 
-def result(*changes, failures=()):
+def result(*changes, first=(), failures=()):
     """A study of NumPy and others, on data with a name that is markup."""
-    found = [_complete(runs(k, **change), k) for k, change in enumerate(({}, *changes))]
+    found = [_complete(runs(k, **change), k) for k, change in enumerate((dict(first), *changes))]
     judged = lines(found)
     absent = (Absent(FRAMEWORKS[-1], "it is <i>not</i> here."),)
     return Result(judged, absent, failures, answer(judged, DATA["name"]), DATA["name"], 1, 0, Path("x"))
@@ -75,6 +76,28 @@ class TestRender:
         """And where all is well, it is not."""
         assert expected in own(render(result(change)))
         assert not change or expected not in own(PAGE)
+
+    def test_one_number_of_steps(self):
+        """That which was compared: three here, though the bounds are for more."""
+        page = own(PAGE)
+
+        assert "float64, 3 steps" in page
+        assert "float32, 3 steps" in page
+        assert "1e-05 over 3 in float32" in page
+        assert not re.search(r"over (200|20)\b", page)
+
+    def test_axes_have_powers_of_ten(self):
+        """And not Plotly's 20p for 2e-11."""
+        for figure in figures(result({}).lines).values():
+            for axis in ("xaxis", "yaxis"):
+                assert "power" == figure["layout"][axis]["exponentformat"]
+
+    def test_few_restarts_are_said(self):
+        """Beside the intervals."""
+        few = own(render(result({"ends": (0.4, 0.5)}, first={"ends": (0.4, 0.5)})))
+
+        assert "2 restarts are too few for that: ask for 10 or more" in few
+        assert "too few" not in own(PAGE)
 
     def test_failures_are_told(self):
         """With their reason."""

@@ -126,10 +126,13 @@ def _show(result: "Result", page: Path | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from thinned.lab.frameworks.verdict import compared_steps
+
     typer.echo(f"{result.answer['headline']}. {result.answer['sentence']}\n")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    heads = ("framework", "version", "masks\nchecked", "mismatches", "float64,\n200 steps", "float32,\n20 steps",
-             "equivalent\nin the end")  # fmt: skip
+    steps = compared_steps(result.lines[0].runs) if result.lines else {}
+    compared = (f"{name},\n{count} steps" for name, count in steps.items())
+    heads = ("framework", "version", "masks\nchecked", "mismatches", *compared, "equivalent\nin the end")
     for head in heads:
         table.add_column(head, justify="left" if head in heads[:2] else "right")
     for line in result.lines:
@@ -166,14 +169,16 @@ def document(result: "Result", page: Path | None) -> dict[str, Any]:
     """The same as plain values for one JSON document."""
     from thinned.lab.frameworks import verdict
 
+    steps = verdict.compared_steps(result.lines[0].runs) if result.lines else {}
+
     return {
         "study": NAME,
         "data": result.data,
         "holds": result.holds,
         **result.answer,
         "bounds": {
-            "float64": {"relative": verdict.FLOAT64, "steps": verdict.STEPS64},
-            "float32": {"relative": verdict.FLOAT32, "steps": verdict.STEPS32},
+            "float64": {"relative": verdict.FLOAT64, "steps": steps.get("float64", verdict.STEPS64)},
+            "float32": {"relative": verdict.FLOAT32, "steps": steps.get("float32", verdict.STEPS32)},
         },
         "frameworks": [_line(line) for line in result.lines],
         "absent": [{"framework": each.framework.name, "reason": each.reason} for each in result.absent],

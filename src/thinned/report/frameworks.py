@@ -5,7 +5,7 @@ from pathlib import Path
 
 from thinned.lab.frameworks.equivalence import ALPHA, WIDTH
 from thinned.lab.frameworks.study import ASKS, Result
-from thinned.lab.frameworks.verdict import FLOAT32, FLOAT64, STEPS32, STEPS64
+from thinned.lab.frameworks.verdict import ENOUGH, FLOAT32, FLOAT64, compared_steps, too_few
 from thinned.report.frameworks_figures import figures
 from thinned.report.page import fill, save
 
@@ -27,7 +27,9 @@ def render(result: Result) -> str:
         reference=reference,
         restarts=len(reference.restarts),
         data=reference.plain.data,
-        bounds={"float64": FLOAT64, "float32": FLOAT32, "steps64": STEPS64, "steps32": STEPS32},
+        bounds={"float64": FLOAT64, "float32": FLOAT32},
+        steps=compared_steps(reference),
+        enough=ENOUGH if too_few(reference) else None,
         margin=WIDTH,
         alpha=ALPHA,
         about=_about(result),

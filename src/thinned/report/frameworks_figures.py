@@ -7,7 +7,7 @@ import numpy as np
 
 from thinned.lab.frameworks.equivalence import WIDTH, Equivalence
 from thinned.lab.frameworks.records import Run
-from thinned.lab.frameworks.verdict import FLOAT32, FLOAT64, STEPS32, STEPS64, Line
+from thinned.lab.frameworks.verdict import FLOAT32, FLOAT64, Line, compared_steps
 from thinned.report.figures import Figure, layout_of
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px,2px", "2px,2px", "9px,3px")
@@ -17,11 +17,12 @@ def figures(lines: Sequence[Line]) -> dict[str, Figure]:
     """Each picture under the id of its place in the page."""
     exact, built_in = ([getattr(line.runs, name) for line in lines] for name in ("exact", "built_in"))
     top = 1.05 * max(max(run.outcome["losses"]) for run in (*exact, *built_in))
+    steps = compared_steps(lines[0].runs)
     return {
         "law": losses(lines, exact, top, nested=True),
         "built-in": losses(lines, built_in, top),
-        "rounding-64": rounding(lines, "exact", FLOAT64, STEPS64),
-        "rounding-32": rounding(lines, "plain", FLOAT32, STEPS32),
+        "rounding-64": rounding(lines, "exact", FLOAT64, steps["float64"]),
+        "rounding-32": rounding(lines, "plain", FLOAT32, steps["float32"]),
         "band": band(lines, "test_loss", 1, "test loss, nats"),
         "band-difference": band(lines, "test_loss", 1, "difference in test loss, nats", from_mean=True),
         "test-loss": intervals(lines, "loss", 1, "difference in test loss, nats"),
@@ -36,7 +37,7 @@ def losses(lines: Sequence[Line], runs: Sequence[Run], top: float, *, nested: bo
         values = run.outcome["losses"]
         width = 1.2 + 0.7 * (len(lines) - 1 - k) * nested
         traces.append(_trace(line, k, list(range(1, len(values) + 1)), values, width=width, dash="solid"))
-    layout = layout_of("step", "training loss, nats")
+    layout = _layout("step", "training loss, nats")
     layout["yaxis"] |= {"range": [0, top]}
     return {"data": traces, "layout": layout}
 
@@ -50,17 +51,16 @@ def rounding(lines: Sequence[Line], which: str, bound: float, steps: int) -> Fig
         difference = np.abs(values - reference) / reference
         shown = [float(each) if each > 0 else None for each in difference]  # a logarithm has no place for 0
         traces.append(_trace(line, k, list(range(1, len(shown) + 1)), shown, width=1.2))
-    edge = min(steps, len(reference))
     limit: Figure = {
         "type": "scatter",
         "mode": "lines",
-        "x": [1, edge],
+        "x": [1, steps],
         "y": [bound, bound],
         "hoverinfo": "skip",
     }
     limit["line"] = {"color": "--ink", "width": 2, "dash": "dot"}
-    layout = layout_of("step", "relative difference")
-    layout["yaxis"] |= {"type": "log", "exponentformat": "power", "dtick": 2}
+    layout = _layout("step", "relative difference")
+    layout["yaxis"] |= {"type": "log", "dtick": 2}
     return {"data": [*traces, limit], "layout": layout}
 
 
@@ -83,7 +83,7 @@ def band(
         )
         for k, line in enumerate(lines)
     ]
-    return {"data": [strip, *curves], "layout": layout_of("epoch", title)}
+    return {"data": [strip, *curves], "layout": _layout("epoch", title)}
 
 
 def intervals(lines: Sequence[Line], which: str, factor: float, title: str) -> Figure:
@@ -108,7 +108,7 @@ def intervals(lines: Sequence[Line], which: str, factor: float, title: str) -> F
         "hovertemplate": "%{y}: %{x:+.3~g}<extra></extra>",
     }
     reach = 1.3 * max([margin, *(factor * abs(end) for each in found for end in (each.low, each.high))])
-    layout = layout_of(title, "")
+    layout = _layout(title, "")
     layout["xaxis"] |= {"range": [-reach, reach]} if reach else {}
     line = {"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
     strip = {"type": "rect", "x0": -margin, "x1": margin, "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
@@ -118,6 +118,14 @@ def intervals(lines: Sequence[Line], which: str, factor: float, title: str) -> F
     ]
     layout["yaxis"] |= {"type": "category", "range": [len(names) - 0.5, -0.5], "showgrid": False}
     return {"data": [dots], "layout": layout}
+
+
+def _layout(x_title: str, y_title: str) -> Figure:
+    """Axes with these titles, and powers of ten for small numbers: Plotly's own way is 2p for 2e-12."""
+    layout = layout_of(x_title, y_title)
+    for axis in ("xaxis", "yaxis"):
+        layout[axis] |= {"exponentformat": "power"}
+    return layout
 
 
 def _trace(

@@ -7,7 +7,7 @@ import pytest
 from thinned.lab.frameworks.catalogue import FRAMEWORKS, Found
 from thinned.lab.frameworks.records import Run
 from thinned.lab.frameworks.setting import Setting
-from thinned.lab.frameworks.verdict import Runs, answer, lines
+from thinned.lab.frameworks.verdict import Runs, answer, compared_steps, lines
 
 
 def trained(losses, last=0.5, *, mismatches=0, chain="a", dtype="float64", steps=3):
@@ -59,6 +59,24 @@ class TestLines:
 
         assert 5e-9 == pytest.approx(line.float64)
         assert line.holds
+
+    def test_the_sentences(self):
+        """Short ones, with the steps that were compared, and whose end is not shown to be the same."""
+        first, other = runs(0), runs(1, ends=(0.7, 0.8, 0.9) * 6)
+        same, different = (answer(lines([first, each]), "digits")["sentence"] for each in (runs(1), other))
+
+        assert "over 3 steps in float64, and by 0.0e+00 over 3 in float32." in same
+        assert {"float64": 3, "float32": 3} == compared_steps(first)
+        assert "equivalence with NumPy is shown for PyTorch." in same
+        assert "equivalence with NumPy is not shown for PyTorch." in different
+        assert ";" not in different
+        assert "or more" not in same
+
+    def test_few_restarts_are_said(self):
+        """Below ten."""
+        for count, said in ((9, True), (10, False)):
+            found = lines([runs(k, ends=[0.1 * i for i in range(count)]) for k in (0, 1)])
+            assert said == ("takes 10 restarts or more" in answer(found, "digits")["sentence"])
 
     def test_steps_beyond_the_bounds_own_do_not_count(self):
         """In float32, training amplifies rounding; its bound is for 20 steps."""

@@ -1,6 +1,6 @@
 """What the trainings of several frameworks say together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ FLOAT64, FLOAT32 = 1e-8, 1e-5
 """The largest relative difference of a loss, over `STEPS64` steps in float64 and the first `STEPS32` in float32."""
 
 STEPS64, STEPS32 = 200, 20
+
+ENOUGH = 10
+"""Restarts below which equivalence is rarely shown, even where frameworks end at the same place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def last(runs: Sequence[Run], measure: str) -> list[float]:
 
 
 def answer(found: Sequence[Line], data: str) -> Mapping[str, str]:
-    """The headline and one sentence with figures."""
+    """The headline, and its figures in a few sentences."""
     others, reference = found[1:], found[0].runs
     titles = [each.runs.found.framework.title for each in found]
     masks, elements, wrong = (
@@ -145,18 +148,43 @@ def answer(found: Sequence[Line], data: str) -> Mapping[str, str]:
     exact, plain = (
         max((getattr(each, name) for each in others), default=0.0) for name in ("float64", "float32")
     )
+    steps = compared_steps(reference)
+    sentences = (
+        f"In {len(found)} frameworks ({', '.join(titles)}), trained on {data} from one seed, {masks:,} masks of "
+        f"{elements:,} elements were compared with the law, and {same}.",
+        f"Losses differ from {titles[0]}'s by at most {exact:.1e} relative over {steps['float64']} steps in "
+        f"float64, and by {plain:.1e} over {steps['float32']} in float32.",
+        *_end(found),
+    )
+    return {"headline": _headline(found), "sentence": " ".join(sentences)}
+
+
+def compared_steps(reference: Runs) -> Mapping[str, int]:
+    """How many steps of each precision are compared: those of the bound, or all where a training has fewer."""
     return {
-        "headline": _headline(found),
-        "sentence": (
-            f"In {len(found)} frameworks ({', '.join(titles)}), trained on {data} from one seed, {masks:,} masks "
-            f"of {elements:,} elements were compared with the law and {same}; losses differ from {titles[0]}'s by "
-            f"at most {exact:.1e} relative over {_steps(reference.exact, STEPS64)} steps in float64 and "
-            f"{plain:.1e} over {_steps(reference.plain, STEPS32)} in float32; and after "
-            f"{reference.plain.asked.steps:,} steps in float32, {sum(each.equivalent for each in others)} of "
-            f"{len(others)} are equivalent to it, within the spread of its own {len(reference.restarts)} restarts "
-            "from weights one unit in the last place away."
-        ),
+        "float64": min(reference.exact.asked.steps, STEPS64),
+        "float32": min(reference.plain.asked.steps, STEPS32),
     }
+
+
+def too_few(reference: Runs) -> bool:
+    """Whether so few restarts were asked for that equivalence is hardly ever shown where it is the case."""
+    return len(reference.restarts) < ENOUGH
+
+
+def _end(found: Sequence[Line]) -> Iterator[str]:
+    """Where the trainings end."""
+    reference, others = found[0].runs, found[1:]
+    title, restarts = reference.found.framework.title, len(reference.restarts)
+    without = [each.runs.found.framework.title for each in others if not each.equivalent]
+    if not others:
+        return
+    shown = others[0].runs.found.framework.title if len(others) == 1 else f"all {len(others)} others"
+    what = f"is not shown for {', '.join(without)}" if without else f"is shown for {shown}"
+    yield f"After {reference.plain.asked.steps:,} steps in float32, equivalence with {title} {what}."
+    yield f"Its measure is the spread of {restarts} restarts from weights one unit in the last place away."
+    if too_few(reference):
+        yield f"To show equivalence takes {ENOUGH} restarts or more."
 
 
 def _headline(found: Sequence[Line]) -> str:
@@ -167,7 +195,3 @@ def _headline(found: Sequence[Line]) -> str:
     if not all(each.equivalent for each in found):
         return "The same masks and one curve; the same end is not shown"
     return "One address, one mask; one seed, one curve"
-
-
-def _steps(run: Run, most: int) -> int:
-    return min(run.asked.steps, most)
