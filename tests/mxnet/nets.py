@@ -1,7 +1,7 @@
 """Small networks that tests bind and hybridise in every way."""
 
 import mxnet as mx
-from mxnet import gluon
+from mxnet import autograd, gluon
 from mxnet.gluon import nn
 
 from thinned.mxnet import Dropout
@@ -46,6 +46,32 @@ class Twice(gluon.HybridBlock):
     def hybrid_forward(self, F, x):  # noqa: N803
         """Three draws."""
         return self.a(x), self.inner(x), self.a(x)
+
+
+class Loop(gluon.HybridBlock):
+    """One layer of dropout in the body of MXNet's `foreach`."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = Dropout(0.5)
+
+    def hybrid_forward(self, F, x):  # noqa: N803
+        """Row by row."""
+        return F.contrib.foreach(lambda row, state: (self.drop(row), state), x, [F.zeros((1,))])[0]
+
+
+class Peeker(gluon.Block):
+    """A block that predicts with its part, and then calls it."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+
+    def forward(self, x):
+        """The second output."""
+        with autograd.pause():
+            self.part(x)
+        return self.part(x)
 
 
 class Caller(gluon.Block):

@@ -8,7 +8,7 @@ import pytest
 from mxnet import autograd, gluon
 from mxnet.gluon import nn
 
-from tests.mxnet.nets import MODES, Caller, Twice, in_mode, mlp, sequence
+from tests.mxnet.nets import MODES, Caller, Loop, Peeker, Twice, in_mode, mlp, sequence
 from tests.mxnet.truth import dropped, same
 from thinned.errors import AddressError, BindError
 from thinned.mxnet import Dropout, bind, unbind
@@ -51,6 +51,12 @@ class TestSites:
                 for use, y in ((2 * k, first), (2 * k + 1, second)):
                     site = f"part.a#{use}" if use else "part.a"
                     assert same(dropped(ONES, 0.5, seed=9, site=site, step=step), y)
+
+    def test_predictions_inside_a_call(self, xp, mode):
+        """They count for no use."""
+        net = bind(Peeker(in_mode(sequence(Dropout(0.5)), mode)), 9)
+        for step in range(2):
+            assert same(dropped(ONES, 0.5, seed=9, site="part.0", step=step), train(net, xp.array(ONES)))
 
     def test_named_by_hand(self, xp, mode):
         """`site=` wins."""
@@ -129,6 +135,42 @@ class TestSites:
         mx.random.seed(3)
         assert same(first, train(net, x))
 
+    def test_added_later(self, xp, mode):
+        """A layer, and a block that has made its graph, are bound by the next call, which is the next step."""
+        net, x = in_mode(bind(sequence(Dropout(0.5)), 1), mode), xp.array(ONES)
+        train(net, x)
+        part = in_mode(sequence(Dropout(0.2)), mode)
+        train(part, x)
+        net.add(part, Dropout(0.1))
+        for step in (1, 2):
+            expected = ONES
+            for site, rate in (("0", 0.5), ("1.0", 0.2), ("2", 0.1)):
+                expected = dropped(expected, rate, seed=1, site=site, step=step)
+            assert same(expected, train(net, x))
+
+    def test_replaced_later(self, xp, mode):
+        """What stands at a site draws there; what stood there is free again."""
+        net, x = in_mode(bind(Twice(), 1), mode), xp.array(ONES)
+        former = net.a
+        train(net, x)
+        net.a = Dropout(0.2)
+
+        assert same(dropped(ONES, 0.2, seed=1, site="a", step=1), train(net, x)[0])
+        assert former._binding is None
+
+    def test_shared_by_two_networks(self, xp, mode):
+        """The binding that came last draws; when it goes, the one before does again, in its own parts too."""
+        part, x = sequence(Dropout(0.5)), xp.array(ONES)
+        first = in_mode(bind(sequence(part), 1), mode)
+        train(first, x)
+        second = in_mode(bind(sequence(sequence(part)), 2), mode)
+        assert same(dropped(ONES, 0.5, seed=2, site="0.0.0"), train(second, x))
+        with pytest.raises(BindError, match=r"'0\.0\.0' is bound"):
+            train(first, x)
+        unbind(second)
+        for step in (2, 3):
+            assert same(dropped(ONES, 0.5, seed=1, site="0.0", step=step), train(first, x))
+
     def test_inner_binding_is_replaced(self, xp, mode):
         """One root counts."""
         inner = bind(sequence(Dropout(0.5)), 1)
@@ -202,6 +244,23 @@ class TestFiles:
 
         assert ["0.thinned.address"] == list(mx.nd.load(str(tmp_path / "net")))
 
+    def test_from_before_inside_a_larger_network(self, tmp_path):
+        """A file of a larger network in which nothing was bound loads too; what else is missing is said."""
+        path, inner = (
+            str(tmp_path / "net"),
+            in_mode(sequence(nn.Dense(2, in_units=2), Dropout(0.5)), "imperative"),
+        )
+        net = sequence(inner)
+        net.save_parameters(path)
+        bind(inner, 6)
+        inner[0].weight.set_data(mx.nd.zeros((2, 2)))
+        net.load_parameters(path)
+        assert (inner[0].weight.data().asnumpy() == 1).all()
+
+        net.add(in_mode(nn.Dense(2, in_units=2), "imperative"))
+        with pytest.raises(AssertionError, match=r"1\.weight' is missing"):
+            net.load_parameters(path)
+
     def test_an_address_that_was_cast(self, tmp_path):
         """It is refused, not rounded."""
         path = str(tmp_path / "net")
@@ -235,6 +294,36 @@ class TestErrors:
         """Whose call the root does not see."""
         net = in_mode(sequence(bind(sequence(Dropout(0.5)), 0)), "graph")
         with pytest.raises(BindError, match="larger hybridised block"):
+            train(net, mx.nd.ones(3))
+
+    def test_inside_a_larger_graph_that_was_made_before(self):
+        """Binding an inner part reaches the graph around it."""
+        inner = sequence(Dropout(0.5))
+        net = in_mode(sequence(inner), "graph")
+        train(net, mx.nd.ones(3))
+        bind(inner, 0)
+        with pytest.raises(BindError, match="larger hybridised block"):
+            train(net, mx.nd.ones(3))
+
+    def test_in_a_loop(self):
+        """In Python each round is a use; a graph would repeat one mask, and is refused; free, each round draws."""
+        net, x = in_mode(Loop(), "graph"), mx.nd.ones((2, 3, 40))
+        free = train(net, x).asnumpy()
+        assert not np.array_equal(free[0], free[1])
+        bind(net, 5)
+        with pytest.raises(BindError, match="foreach"):
+            train(net, x)
+        net.hybridize(False)
+        y = train(net, x)
+
+        assert same(dropped(ONES, 0.5, seed=5, site="drop", step=1), y[0])
+        assert same(dropped(ONES, 0.5, seed=5, site="drop#1", step=1), y[1])
+
+    def test_a_name_that_moved(self):
+        """A layer added under the site of another, which draws by it elsewhere."""
+        net = bind(Twice(), 0)
+        net.b, net.a = net.a, Dropout(0.2)
+        with pytest.raises(BindError, match="where they were; 'a'"):
             train(net, mx.nd.ones(3))
 
     def test_two_layers_with_one_site(self):

@@ -9,7 +9,7 @@ from mxnet.gluon import nn
 import thinned.mxnet
 from tests.mxnet.nets import Twice, in_mode, mlp, sequence
 from tests.mxnet.truth import dropped, same
-from thinned.errors import AddressError, RateError
+from thinned.errors import AddressError, BindError, RateError
 from thinned.mxnet import bind, convert, sites
 
 
@@ -48,6 +48,40 @@ class TestConvert:
 
         assert ["0", "2", "3"] == sorted(left)
         assert "calls Dropout" in left["3"]
+
+    @pytest.mark.filterwarnings("ignore:Cannot decide type")  # MXNet says so of every symbol block
+    def test_says_what_functions_and_graphs_draw(self):
+        """In blocks around a function, around an operator's name, and around a symbol; and `bind` warns of them."""
+        x = mx.sym.var("data")
+        blocks = [
+            nn.HybridLambda(lambda F, x: F.Dropout(x, p=0.5)),  # noqa: N803
+            nn.Lambda("Dropout"), nn.HybridLambda("Dropout"),
+            gluon.SymbolBlock(mx.sym.Dropout(x, p=0.5), x), gluon.SymbolBlock(mx.sym.relu(x), x), nn.Lambda("tanh"),
+            nn.HybridLambda("tanh"), nn.Lambda(lambda x: x + 1), nn.Lambda(mx.npx.dropout),
+        ]  # fmt: skip
+        net = sequence(*blocks, kind=nn.Sequential)
+
+        assert ["0", "1", "2", "3", "8"] == sorted(convert(net).left)
+        with pytest.warns(UserWarning, match="'0', '1', '2', '3', '8': Gluon's own"):
+            bind(net, 0)
+
+    @pytest.mark.filterwarnings("ignore:Cannot decide type")  # MXNet says so of every network that it reads
+    def test_says_that_an_exported_graph_repeats_itself(self, tmp_path):
+        """Its address stands still."""
+        net = in_mode(bind(mlp(), 0), "graph")
+        net(mx.nd.ones((2, 4)))
+        net.export(str(tmp_path / "net"))
+        read = gluon.SymbolBlock.imports(
+            str(tmp_path / "net-symbol.json"), ["data"], str(tmp_path / "net-0000.params")
+        )
+
+        assert "one address" in convert(read).left[""]
+
+    def test_no_block(self):
+        """It is refused, with what came."""
+        for call in (convert, sites, lambda net: bind(net, 0), thinned.mxnet.unbind):
+            with pytest.raises(BindError, match="expected a Gluon block; got 5 of type int"):
+                call(5)
 
     def test_all_or_nothing(self):
         """A wrong rate or seed swaps nothing."""

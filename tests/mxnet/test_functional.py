@@ -217,6 +217,12 @@ class TestErrors:
         with pytest.raises(DtypeError, match=r"got int32 .*astype"):
             dropout(mx.nd.ones(3, dtype="int32"), 0.5, seed=0)
 
+    @pytest.mark.parametrize("x", [np.ones(3), [1.0, 2.0]])
+    def test_no_array_of_mxnets(self, x):
+        """It is refused with what to do."""
+        with pytest.raises(DtypeError, match=r"mx\.np\.ndarray; got (ndarray|list); .*mx\.nd\.array"):
+            dropout(x, 0.5, seed=0)
+
     def test_sparse(self):
         """Sparse arrays too."""
         with pytest.raises(DtypeError, match="row_sparse"):

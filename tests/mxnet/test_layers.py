@@ -8,7 +8,7 @@ from mxnet.gluon import nn
 
 from tests.bounds import stray_of_share
 from tests.mxnet.nets import in_mode, sequence
-from thinned.errors import RateError
+from thinned.errors import AddressError, RateError
 from thinned.mxnet import Dropout
 
 MODES = ["imperative", "graph", "static memory"]
@@ -111,3 +111,8 @@ class TestDropIn:
         for rate in (-0.1, 1.1, float("nan"), 1e-9):
             with pytest.raises(RateError):
                 Dropout(rate)
+
+    def test_no_site(self):
+        """A site is a name."""
+        with pytest.raises(AddressError, match="site as a name; got 3"):
+            Dropout(0.5, site=3)

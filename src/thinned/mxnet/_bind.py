@@ -2,16 +2,13 @@
 
 import os
 import warnings
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, SupportsIndex, TypeVar
 
-from mxnet import gluon
-
 from thinned.errors import BindError
 from thinned.methods.batch import Batch, as_batch
-from thinned.methods.site import check_names
 from thinned.mxnet._binding import Binding
+from thinned.mxnet._blocks import check_block, forget_graphs, named_blocks, site_layers
 from thinned.mxnet._strangers import of_its_own
 
 Net = TypeVar("Net", bound=Any)
@@ -22,8 +19,8 @@ def bind(net: Net, seed: SupportsIndex, batch: Batch | None = None) -> Net:
 
     In place. The step counts training calls of `net`, from 0 (calls under `autograd.record` or `train_mode`), and
     is part of what `save_parameters` writes, beside the seed; a file from before loads too, and leaves them. Bind
-    before or after `initialize` and `hybridize`. Blocks that are not from `thinned.mxnet` are left alone: see
-    `convert`.
+    before or after `initialize` and `hybridize`. A layer that is added later is bound by the network's
+    next training call. Blocks that are not from `thinned.mxnet` are left alone: see `convert`.
 
     Args:
         net: any Gluon block. A bound network inside it is unbound, and binding again replaces.
@@ -36,8 +33,8 @@ def bind(net: Net, seed: SupportsIndex, batch: Batch | None = None) -> Net:
 
     Raises:
         AddressError: a seed outside its width.
-        BindError: a `batch` that is not three integers, or is missing among several workers; or two blocks with
-            one `site`.
+        BindError: a `batch` that is not three integers, or is missing among several workers; two blocks with
+            one `site`; or `net` is no block.
 
     Example:
         >>> import mxnet as mx, thinned, thinned.mxnet
@@ -71,65 +68,27 @@ def attach(net: Any, seed: SupportsIndex, batch: Batch | None = None) -> list[st
     for name, layer in layers.items():
         layer.join(binding, name)
     binding.watch(net, binding.root_call)
-    for block in blocks.values():
-        if block is not net and not hasattr(type(block), "is_thinned") and any(True for _ in _ours(block)):
-            binding.watch(block, binding.block_call)
+    binding.watch_parts(net)
     net.__dict__["_collect_params_with_prefix"] = partial(binding.collect, net._collect_params_with_prefix)
-    net.__dict__["load_parameters"] = partial(binding.load, net, net.load_parameters)
     net.__dict__["_thinned"] = binding
     forget_graphs(net)
     return [name for name, block in blocks.items() if of_its_own(block) is not None]
 
 
 def unbind(net: Any) -> None:
-    """Take a binding off: its layers are free again. Nothing happens to a network that is not bound."""
+    """Take a binding off: its layers are free again, or with the binding before it.
+
+    Nothing happens to a network that is not bound.
+    """
+    check_block(net)
     binding: Binding | None = net.__dict__.pop("_thinned", None)
     if binding is None:
         return
-    for block in binding.watched:
-        block.__dict__.pop("forward", None)
-    for name in ("_collect_params_with_prefix", "load_parameters"):
-        net.__dict__.pop(name, None)
+    binding.unwatch()
+    net.__dict__.pop("_collect_params_with_prefix", None)
     for layer in binding.layers.values():
         layer.leave(binding)
     forget_graphs(net)
-
-
-def forget_graphs(net: Any) -> None:
-    """Have hybridised blocks make their graphs anew: those they have hold other draws."""
-    for _, block in named_blocks(net):
-        if isinstance(block, gluon.HybridBlock):
-            block._clear_cached_op()
-
-
-def site_layers(net: Any) -> dict[str, Any]:
-    """The layers of ours in a network, by the names of their sites.
-
-    Raises:
-        BindError: two of them would draw alike.
-    """
-    found = [(layer.site or name, layer) for name, layer in _ours(net)]
-    check_names(name for name, _ in found)
-    return dict(found)
-
-
-def named_blocks(net: Any) -> Iterator[tuple[str, Any]]:
-    """Every block once, with its path: the names that Gluon's containers and attributes give, with dots."""
-    seen: set[int] = set()
-
-    def walk(path: str, block: Any) -> Iterator[tuple[str, Any]]:
-        if id(block) in seen:
-            return
-        seen.add(id(block))
-        yield path, block
-        for name, child in block._children.items():
-            yield from walk(f"{path}.{name}" if path else name, child)
-
-    return walk("", net)
-
-
-def _ours(net: Any) -> Iterator[tuple[str, Any]]:
-    return ((name, block) for name, block in named_blocks(net) if hasattr(type(block), "is_thinned"))
 
 
 def _batch(batch: Batch | None) -> Batch | None:

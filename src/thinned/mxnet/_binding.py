@@ -8,20 +8,24 @@ Blocks are watched by a `forward` of their own, set on the object. Gluon's hooks
 a call that raises, and `hybridize` warns of them.
 """
 
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from types import FrameType
 from typing import Any, SupportsIndex
 
 import mxnet as mx
 from mxnet import autograd, gluon
+from mxnet.attribute import AttrScope
 
 from thinned.errors import BindError
 from thinned.kernels.execute import Coordinates
 from thinned.mask.address import seed64, site_id
 from thinned.methods.batch import Batch
 from thinned.methods.site import use_name
+from thinned.mxnet._blocks import forget_graphs, named_blocks, ours, site_layers
 from thinned.mxnet._memory import integers
 
 KEY = "thinned.address"
@@ -127,12 +131,63 @@ class Binding:
         block.__dict__["forward"] = partial(watcher, block, block.forward, Counter())
         self.watched.append(block)
 
+    def watch_parts(self, root: gluon.Block) -> None:
+        """Watch what holds layers of ours inside the root, and is not watched yet."""
+        watched = {id(block) for block in self.watched}
+        for _, block in named_blocks(root):
+            if id(block) in watched or hasattr(type(block), "is_thinned"):
+                continue
+            if any(True for _ in ours(block)):
+                self.watch(block, self.block_call)
+
+    def unwatch(self) -> None:
+        """Watch no block any more; other bindings go on."""
+        for block in self.watched:
+            others: list[Callable[..., Any]] = []
+            forward = block.__dict__.pop("forward", None)
+            while isinstance(forward, partial) and isinstance(_owner(forward), Binding):
+                if _owner(forward) is not self:
+                    others.append(forward.func)
+                forward = forward.args[1]
+            for watcher in reversed(others):
+                block.__dict__["forward"] = partial(watcher, block, block.forward, Counter())
+        self.watched.clear()
+
+    def adopt(self, root: gluon.Block) -> None:
+        """Bind the layers of ours that came to the root after it was bound.
+
+        Raises:
+            BindError: one of them has the site of another.
+        """
+        if all(layer._binding is not None for _, layer in ours(root)):
+            return
+        with self._lock:
+            found = site_layers(root)
+            here = {id(layer) for layer in found.values()}
+            new = {name: layer for name, layer in found.items() if layer._binding is None}
+            for name, layer in new.items():
+                former = self.layers.get(name)
+                if former is not None and id(former) in here:
+                    raise BindError(
+                        f"expected the layers of a bound network where they were; {name!r} is another one now, and "
+                        "what had this name draws by it elsewhere. Bind again: thinned.mxnet.bind(net, seed)."
+                    )
+                if former is not None:
+                    former.leave(self)
+                self.layers[name] = layer
+                self.tickets.setdefault(name, Ticket(self, name, len(self.tickets)))
+                layer.join(self, name)
+            self.watch_parts(root)
+            forget_graphs(root)
+
     def root_call(
         self, block: gluon.Block, forward: Callable[..., Any], uses: "Counter[str]", *args: Any
     ) -> Any:
         """One call of the root: a step, if it trains."""
         if _is_symbolic(args):
             return forward(*args)
+        if autograd.is_training():
+            self.adopt(block)
         calls = self.active.calls
         calls.append(_Call(self._advance()))
         try:
@@ -170,7 +225,8 @@ class Binding:
                 uses.update(call.traced)
         finally:
             call.traced = None
-        call.uses.update(uses)
+        if autograd.is_training():  # a prediction draws nothing
+            call.uses.update(uses)
         return found
 
     def use(self, name: str) -> Coordinates:
@@ -194,6 +250,12 @@ class Binding:
         traced = calls[-1].traced
         if traced is None:
             return 0  # Gluon infers shapes of a block that is not hybridised; this graph is never run
+        if _is_in_control_flow():
+            raise BindError(
+                f"layer {name!r} is bound, and stands in a loop or branch of a graph (foreach, while_loop, cond): "
+                "MXNet would give every iteration the same mask. Do not hybridise this block, unroll the loop in "
+                "Python, or call thinned.mxnet.dropout there with a step that the loop counts."
+            )
         traced[name] += 1
         return traced[name] - 1
 
@@ -205,21 +267,34 @@ class Binding:
     def collect(self, original: Callable[..., dict[str, Any]], prefix: str = "") -> dict[str, Any]:
         """Gluon's parameters by name, with seed and step among them."""
         found = original(prefix)
-        found[f"{prefix}.{KEY}" if prefix else KEY] = Saved(self)
+        name = f"{prefix}.{KEY}" if prefix else KEY
+        file = _file_being_read()
+        if file is None or name in file:
+            found[name] = Saved(self)
         return found
 
-    def load(self, root: gluon.Block, original: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-        """Gluon's `load_parameters`; a file that was made before binding leaves seed and step."""
-        try:
-            original(*args, **kwargs)
-        except AssertionError as error:  # raised before anything is loaded
-            if f"'{KEY}' is missing" not in str(error):
-                raise
-            collect = root.__dict__.pop("_collect_params_with_prefix")
-            try:
-                original(*args, **kwargs)
-            finally:
-                root.__dict__["_collect_params_with_prefix"] = collect
+
+def _file_being_read() -> Any:
+    """The names in the file that `load_parameters` is reading, or None.
+
+    Gluon asks a block for its parameters without saying why, and would not read a file that has no seed and step.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is gluon.Block.load_parameters.__code__:
+            return frame.f_locals.get("loaded")
+        frame = frame.f_back
+    return None
+
+
+def _is_in_control_flow() -> bool:
+    """Whether the symbols being made are those of a loop's body or of a branch."""
+    scope = getattr(AttrScope._current, "value", None)
+    return bool(scope is not None and scope._attr.get("__subgraph_name__"))
+
+
+def _owner(watcher: "partial[Any]") -> Any:
+    return getattr(watcher.func, "__self__", None)
 
 
 def _is_symbolic(args: Any) -> bool:

@@ -7,7 +7,8 @@ from mxnet import gluon
 from thinned.mask.address import seed64
 from thinned.mask.rate import threshold
 from thinned.methods.conversion import Report
-from thinned.mxnet._bind import attach, forget_graphs, named_blocks
+from thinned.mxnet._bind import attach
+from thinned.mxnet._blocks import check_block, forget_graphs, named_blocks
 from thinned.mxnet._layers import Dropout
 from thinned.mxnet._strangers import why_left
 
@@ -29,6 +30,7 @@ def convert(net: Any, seed: SupportsIndex | None = None) -> Report:
     Raises:
         RateError: a block whose rate no threshold stands for; nothing is swapped then.
         AddressError: a seed outside its width.
+        BindError: `net` is no block.
 
     Example:
         >>> import mxnet as mx, thinned.mxnet
@@ -38,6 +40,7 @@ def convert(net: Any, seed: SupportsIndex | None = None) -> Report:
         swapped 1, left 0
           1: Dropout(p = 0.1, axes=())
     """
+    check_block(net)
     report = Report()
     found = [(name, block) for name, block in named_blocks(net) if type(block) is gluon.nn.Dropout]
     for _, block in found:

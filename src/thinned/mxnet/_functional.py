@@ -12,7 +12,7 @@ from thinned.mask.rate import threshold
 from thinned.mask.sharing import Share, Window
 from thinned.methods.dropout import plan
 from thinned.mxnet._gradient import drop
-from thinned.mxnet._memory import Array, planned
+from thinned.mxnet._memory import Array, check, planned
 from thinned.mxnet._operator import FIELDS, WIDTHS, node
 
 Coordinate: TypeAlias = Any
@@ -69,6 +69,7 @@ def dropout(
     axes = tuple(share) if isinstance(share, Iterable) else (share,)
     if isinstance(x, mx.sym.Symbol):
         return _graph(x, rate, given, axes, window)
+    check(x)
     how = planned(x.shape, cast(Any, rate), axes) if window is None else plan(x.shape, rate, axes, window)
     return drop(x, how, address(given))
 

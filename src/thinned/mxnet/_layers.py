@@ -7,6 +7,7 @@ from mxnet import autograd, gluon
 
 from thinned.mask.rate import threshold
 from thinned.methods.batch import batch_window
+from thinned.methods.site import check_site
 from thinned.mxnet._binding import Binding
 from thinned.mxnet._gradient import drop
 from thinned.mxnet._memory import Array, planned
@@ -33,6 +34,7 @@ class Dropout(gluon.nn.Dropout):  # type: ignore[misc]
 
     Raises:
         RateError: `rate` outside [0, 1], NaN, or so near to 0 or 1 that no threshold tells it from them.
+        AddressError: a `site` that is not text.
 
     Example:
         >>> import mxnet as mx, thinned.mxnet
@@ -53,9 +55,11 @@ class Dropout(gluon.nn.Dropout):  # type: ignore[misc]
     site: str | None = None
     _binding: Binding | None = None
     _site = ""
+    _former: tuple[tuple[Binding, str], ...] = ()
 
     def __init__(self, rate: float, axes: Any = (), site: str | None = None, **kwargs: Any) -> None:
         threshold(rate)
+        check_site(site)
         super().__init__(rate, axes, **kwargs)
         self.site = site
 
@@ -102,13 +106,20 @@ class Dropout(gluon.nn.Dropout):  # type: ignore[misc]
         return f"{super().__repr__()[:-1]}{site})"
 
     def join(self, binding: Binding, name: str) -> None:
-        """Draw by this binding from now on, at the site `name`."""
+        """Draw by this binding from now on, at the site `name`; after it, again by the one before."""
+        if self._binding is not None:
+            self._former = (*self._former, (self._binding, self._site))
         self._binding, self._site = binding, name
 
     def leave(self, binding: Binding) -> None:
-        """Draw freely again."""
-        if self._binding is binding:
-            self._binding = None
+        """Draw by the binding before this one, or freely again."""
+        self._former = tuple(former for former in self._former if former[0] is not binding)
+        if self._binding is not binding:
+            return
+        self._binding = None
+        if self._former:
+            *former, (self._binding, self._site) = self._former
+            self._former = tuple(former)
 
 
 def fresh_key() -> int:

@@ -33,8 +33,12 @@ def check(x: Array) -> str:
     """The dtype of an array that the kernel can drop from.
 
     Raises:
-        DtypeError: not one of float32, float64, float16, or not a dense array in the CPU's memory.
+        DtypeError: no array of MXNet's, not one of float32, float64, float16, or not dense in the CPU's memory.
     """
+    if not isinstance(x, NDArray):
+        raise DtypeError(
+            f"expected an mx.nd.NDArray or an mx.np.ndarray; got {type(x).__name__}; make one with mx.nd.array(x)."
+        )
     where = x.context.device_type
     if not where.startswith("cpu"):
         raise DtypeError(

@@ -9,7 +9,7 @@ from mxnet import autograd
 from thinned.mask.address import site_id
 from thinned.mask.sharing import layout
 from thinned.methods.site import Site, Sites, use_name
-from thinned.mxnet._bind import named_blocks, site_layers
+from thinned.mxnet._blocks import named_blocks, site_layers
 
 
 def sites(net: Any, *inputs: Any) -> Sites:
@@ -21,7 +21,7 @@ def sites(net: Any, *inputs: Any) -> Sites:
             masks' shapes and repeated uses are known.
 
     Raises:
-        BindError: two layers would draw alike.
+        BindError: two layers would draw alike, or `net` is no block.
 
     Example:
         >>> import mxnet as mx, thinned.mxnet
