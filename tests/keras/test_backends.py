@@ -14,6 +14,7 @@ from tests.subprocesses import ROOT, python
 BACKENDS = ["torch", "jax", "tensorflow"]
 HERE = "tests/keras"
 ELSEWHERE = [
+    f"{HERE}/test_loops.py",
     f"{HERE}/test_layers.py::TestDropout",
     f"{HERE}/test_layers.py::TestEvery::test_a_key_of_the_generator",
     f"{HERE}/test_bind.py::TestAddresses",
@@ -22,6 +23,9 @@ ELSEWHERE = [
     f"{HERE}/test_bind.py::TestRecomputation",
     f"{HERE}/test_saving.py::TestModels",
     f"{HERE}/test_saving.py::TestWeights",
+    f"{HERE}/test_saving.py::TestCopies::test_pickle",
+    f"{HERE}/test_saving.py::TestInside",
+    f"{HERE}/test_saving.py::TestOtherFiles",
 ]
 """Tests that depend on the backend."""
 

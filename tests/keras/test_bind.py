@@ -291,6 +291,22 @@ class TestBinding:
         with pytest.raises(BindError, match="a Keras model or layer; got a list"):
             tk.bind([], 0)
 
+    @pytest.mark.parametrize("function", [tk.unbind, tk.sites])
+    def test_no_model_elsewhere(self, function):
+        """Is refused there too."""
+        with pytest.raises(BindError, match="a Keras model or layer; got a int"):
+            function(5)
+
+    def test_a_layer_of_two_models(self):
+        """Is of the one that was bound last, as a call of the other says."""
+        drop = tk.layers.Dropout(0.5, name="drop")
+        one, two = (keras.Sequential([keras.Input((64,)), drop], name=name) for name in ("one", "two"))
+        tk.bind(one, 0), tk.bind(two, 1)
+        with pytest.raises(
+            BindError, match=r"'drop' of 'one', .* bound again with 'two', which has taken it"
+        ):
+            one(ones(1, 64), training=True)
+
 
 class TestBatch:
     """Where the local rows lie in the global batch."""

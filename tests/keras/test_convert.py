@@ -17,6 +17,18 @@ class Calls(keras.Layer):
         return keras.random.dropout(x, 0.5) if training else x
 
 
+class Helped(keras.Layer):
+    """Draws in a method that its `call` calls."""
+
+    def call(self, x, training=None):
+        """Through a method."""
+        return self.thinned(x) if training else x
+
+    def thinned(self, x):
+        """Keras' function."""
+        return keras.random.dropout(x, 0.5)
+
+
 class Attribute(keras.Layer):
     """Has a layer that is called dropout."""
 
@@ -103,6 +115,10 @@ class TestConvert:
             (lambda: K.GRU(3, recurrent_dropout=0.5), r"GRUCell\(recurrent_dropout=0.5\) draws by itself"),
             (lambda: Own(0.5), "Own is a class of its own"),
             (Calls, "calls dropout; use a layer of thinned.keras.layers"),
+            (Helped, "helped: left; calls dropout; use a layer"),
+            (lambda: K.Lambda(lambda x: keras.random.dropout(x, 0.5)), "lambda: left; calls dropout"),
+            (lambda: K.Attention(dropout=0.3), r"Attention\(dropout=0.3\) draws by itself"),
+            (lambda: K.AdditiveAttention(dropout=0.3), r"AdditiveAttention\(dropout=0.3\) draws by itself"),
         ],
     )
     def test_left(self, layer, reason):
@@ -115,7 +131,9 @@ class TestConvert:
             raise AssertionError(str(report))
 
     @pytest.mark.parametrize(
-        "layer", [lambda: K.LSTM(3), lambda: K.Dense(3), Attribute], ids=["lstm", "dense", "own"]
+        "layer",
+        [lambda: K.LSTM(3), lambda: K.Dense(3), K.Attention, Attribute],
+        ids=["lstm", "dense", "attention", "own"],
     )
     def test_nothing_to_leave(self, layer):
         """Layers that draw nothing, and layers that are called dropout, are not complained of."""

@@ -7,7 +7,7 @@ import pytest
 import thinned.keras as tk
 from tests.bounds import stray
 from tests.keras.models import array, dropped, kept, ones
-from thinned.errors import DtypeError, RateError, ShareError
+from thinned.errors import AddressError, DtypeError, RateError, ShareError
 
 L = tk.layers
 SHAPES = {
@@ -149,6 +149,17 @@ class TestDropout:
         layer.rate = 2.0
         with pytest.raises(RateError, match=r"2\.0"):
             layer(ones(3), training=True)
+
+    @pytest.mark.parametrize("seed", [-1, 2**31, 2**40])
+    def test_seeds(self, seed):
+        """That backends' generators would take in different ways are refused on all."""
+        with pytest.raises(AddressError, match=r"seed in \[0, 2\^31\)"):
+            L.Dropout(0.5, seed=seed)
+
+    def test_sites(self):
+        """Are names."""
+        with pytest.raises(AddressError, match="site as a name; got 3 of type int"):
+            L.Dropout(0.5, site=3)
 
     @pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
     def test_fit(self):

@@ -6,7 +6,12 @@ import pytest
 
 import thinned
 import thinned.keras as tk
-from tests.keras.models import K, Tower, mlp, ones
+from tests.keras.models import Block, K, Tower, mlp, ones
+from tests.keras.test_loops import Cell
+
+
+class Block_1(Block):  # noqa: N801  the number is the point
+    """A class whose name ends like one that Keras made up."""
 
 
 def names(model, *inputs):
@@ -110,6 +115,20 @@ class TestNames:
         )
 
         assert [site.id for site in tt.sites(Net())] == [site.id for site in tk.sites(ours)]
+
+    def test_of_both_directions(self):
+        """Are attributes too: Keras puts `forward_` before a name that it made up."""
+        for _ in range(2):
+            model = keras.Sequential([K.Bidirectional(K.RNN(Cell(), return_sequences=True))])
+            named = keras.Sequential([K.Bidirectional(K.RNN(Cell(), name="mine"))])
+
+            assert [f"bidirectional.{way}_layer.cell.drop" for way in ("forward", "backward")] == names(model)
+            assert [f"bidirectional.{way}_mine.cell.drop" for way in ("forward", "backward")] == names(named)
+
+    def test_of_classes_with_numbers(self):
+        """Count from the class's whole name."""
+        for _ in range(2):
+            assert ["block_1.drop", "block_1_1.drop"] == names(keras.Sequential([Block_1(), Block_1()]))
 
 
 class TestTable:

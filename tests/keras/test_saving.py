@@ -1,6 +1,7 @@
 """Files: models, weights, configurations."""
 
 import copy
+import pickle
 
 import keras
 import numpy as np
@@ -178,3 +179,112 @@ class TestCopies:
         model = keras.models.model_from_json(trained(mlp()).to_json())
 
         assert (0, 5) == (step_of(model), model._thinned_address.seed)
+
+    @pytest.mark.parametrize("make", [mlp, nested, tower])
+    def test_pickle(self, make):
+        """Is bound, and trains on bit for bit."""
+        model = trained(make())
+        other = pickle.loads(pickle.dumps(model))  # noqa: S301  our own
+        for each in (model, other):
+            each.fit(*data(), batch_size=16, shuffle=False, verbose=0)
+
+        assert step_of(model) == step_of(other) == 4
+        assert np.array_equal(flat(model), flat(other))
+
+    def test_of_a_class_from_its_configuration(self):
+        """Is bound, from step 0: only its configuration says what it is."""
+        model = trained(tower())
+        for copied in (keras.models.clone_model(model), type(model).from_config(model.get_config())):
+            copied(ones(2, 8))
+
+            assert (0, 5) == (step_of(copied), copied._thinned_address.seed)
+            assert tk.sites(model) == tk.sites(copied)
+
+
+class TestInside:
+    """A bound model in a bound model, which was bound after it."""
+
+    def models(self):
+        """The whole and its part."""
+        part = keras.Sequential([keras.Input((64,)), tk.layers.Dropout(0.5, name="drop")], name="part")
+        whole = keras.Sequential([keras.Input((64,)), tk.layers.Dropout(0.25, name="first"), part])
+        tk.bind(tk.bind(whole, 0).layers[1], 1)
+        return whole, part
+
+    def test_keeps_its_layers(self):
+        """The whole's table has its own alone."""
+        whole, part = self.models()
+
+        assert ["first"] == [site.name for site in tk.sites(whole)]
+        assert ["drop"] == [site.name for site in tk.sites(part)]
+
+    @pytest.mark.parametrize("copied", ["file", "pickle"])
+    def test_comes_back_as_it_was(self, tmp_path, copied):
+        """With its own seed, step and sites."""
+        whole, _ = self.models()
+        whole(ones(2, 64), training=True)
+        if copied == "file":
+            whole.save(tmp_path / "model.keras")
+            other = keras.saving.load_model(tmp_path / "model.keras")
+        else:
+            other = pickle.loads(pickle.dumps(whole))  # noqa: S301  our own
+        y = other(ones(2, 64), training=True)
+        first = dropped((2, 64), 0.25, seed=0, site="first", step=1)
+
+        assert np.array_equal(first * dropped((2, 64), 0.5, seed=1, site="drop", step=1), array(y))
+
+    def test_layers_made_later(self):
+        """The whole takes those that are nobody's, and leaves the part its own."""
+        whole, _ = self.models()
+        whole.add(tk.layers.Dropout(0.125, name="last"))
+        y = whole(ones(2, 64), training=True)
+        outside = dropped((2, 64), 0.25, seed=0, site="first") * dropped((2, 64), 0.125, seed=0, site="last")
+
+        assert np.array_equal(outside * dropped((2, 64), 0.5, seed=1, site="drop"), array(y))
+
+
+class TestOtherFiles:
+    """What the frameworks and older Keras write."""
+
+    @pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
+    def test_legacy(self, tmp_path, name):
+        """Would lose the address, and is refused."""
+        with pytest.raises(BindError, match=r"expected a \.keras file"):
+            tk.bind(mlp(), 0).save(tmp_path / name)
+
+        assert not (tmp_path / name).exists()
+
+    @pytest.mark.parametrize("built", [False, True])
+    def test_state_dict(self, built):
+        """Keeps seed and step, whether the model was built before it was bound."""
+        if keras.backend.backend() != "torch":
+            pytest.skip("of PyTorch")
+        model = keras.Sequential([K.Dense(8), tk.layers.Dropout(0.5)])
+        if built:
+            model(ones(2, 8))
+        tk.bind(model, 5)(ones(2, 8), training=True)
+        saved = {name: value.clone() for name, value in model.state_dict().items()}
+        one = array(model(ones(2, 8), training=True))
+        tk.bind(model, 6)
+        model.load_state_dict(saved)
+
+        assert (1, 5) == (step_of(model), model._thinned_address.seed)
+        assert np.array_equal(one, array(model(ones(2, 8), training=True)))
+        tk.unbind(model)
+        assert not [name for name in model.state_dict() if "thinned" in name]
+
+    def test_checkpoint(self, tmp_path):
+        """Keeps seed and step."""
+        if keras.backend.backend() != "tensorflow":
+            pytest.skip("of TensorFlow")
+        import tensorflow as tf
+
+        model = trained(mlp())
+        path = tf.train.Checkpoint(model=model).save(str(tmp_path / "model"))
+        model.train_on_batch(*data())
+        tk.bind(model, 6)
+        tf.train.Checkpoint(model=model).restore(path).assert_existing_objects_matched()
+
+        assert (2, 5) == (step_of(model), model._thinned_address.seed)
+        tk.unbind(model)
+        tf.train.Checkpoint(model=model).restore(path).assert_existing_objects_matched()

@@ -7,8 +7,9 @@ from typing import Any, SupportsIndex, TypeVar
 import keras
 
 from thinned.errors import BindError
+from thinned.keras._backend import backend
 from thinned.keras._binding import Binding, site_layers
-from thinned.keras._names import walk
+from thinned.keras._names import check_model, walk
 from thinned.keras._state import Address
 from thinned.keras._swap import COUNTERPARTS, swap
 from thinned.methods.batch import Batch, as_batch
@@ -64,30 +65,43 @@ def bind(model: Model, seed: SupportsIndex, batch: Batch | None = None) -> Model
     return model
 
 
-def attach(model: Any, seed: SupportsIndex, batch: Batch | None = None) -> list[str]:
-    """`bind`, which returns the names of Keras' own layers and does not warn of them."""
+def attach(model: Any, seed: SupportsIndex, batch: Batch | None = None, *, keep: bool = False) -> list[str]:
+    """`bind`, which returns the names of Keras' own layers and does not warn of them.
+
+    Args:
+        model: as in `bind`.
+        seed: as in `bind`.
+        batch: as in `bind`.
+        keep: leave the bound models inside it bound.
+    """
     batch = as_batch(batch)
-    if not isinstance(model, keras.Layer):
-        raise BindError(f"expected a Keras model or layer; got a {type(model).__name__}.")
+    check_model(model)
     layers, address = site_layers(model), Address(seed)
     for _, layer in walk(model):
-        unbind(layer)
+        if not keep or layer is model:
+            unbind(layer)
     binding = Binding(model, address, batch)
     kind: Any = type(model)
     model.__class__ = _bound_class(kind)
     _track(model, address)
     vars(model)["_thinned"] = binding
-    binding.join(layers)
+    binding.join(binding.unclaimed(layers) if keep else layers)
     _forget_compiled(model)
     return [name for name, layer in walk(model) if type(layer) in COUNTERPARTS and layer.rate > 0]
 
 
 def unbind(model: Any) -> None:
-    """Take a binding off: its layers are free again. Nothing happens to a model that is not bound."""
+    """Take a binding off: its layers are free again. Nothing happens to a model that is not bound.
+
+    Raises:
+        BindError: no Keras model or layer.
+    """
+    check_model(model)
     binding = binding_of(model)
     if binding is None:
         return
     binding.leave()
+    backend.untrack(model, _STATE, binding.address.state)
     model._tracker.untrack(binding.address)
     delattr(model, _STATE)
     del vars(model)["_thinned"]
@@ -107,6 +121,7 @@ def _track(model: Any, address: Address) -> None:
     model._tracker.unlock()
     setattr(model, _STATE, address)
     model._tracker.locked = was_locked
+    backend.track(model, _STATE, address.state)
 
 
 def _forget_compiled(model: Any) -> None:
@@ -129,7 +144,7 @@ class _Bound(keras.Layer):  # type: ignore[misc]
         config = dict(config)
         ours = config.pop(KEY)
         model = keras.saving.deserialize_keras_object({**ours["class"], "config": config})
-        attach(model, ours["seed"], ours["batch"])
+        attach(model, ours["seed"], ours["batch"], keep=True)
         vars(model)["_thinned_sites"] = ours["sites"]
         _complete(model)
         return model
@@ -173,15 +188,26 @@ def _bound_class(base: Any) -> type:
         ours = {
             "seed": binding.address.seed,
             "batch": binding.batch,
-            "sites": list(binding.layers),
+            "sites": list(binding.held),
             "class": of,
         }
         return {**config, KEY: ours}
 
+    def reduce(self: Any) -> Any:
+        return _Bound._unpickle_model, base.__reduce__(self)[1]  # this class has no name to be found by
+
+    def save(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise BindError(
+                f"expected a .keras file, which keeps seed, step and sites; got {str(filepath)!r}, of a legacy "
+                "format, from which the model would load free. Use .keras or save_weights, or unbind it before."
+            )
+        return base.save(self, filepath, *args, **kwargs)
+
     def new(cls: type, *args: Any, **kwargs: Any) -> Any:
         return base(*args, **kwargs)  # a model that is made from a bound one's class is not bound
 
-    body = {
+    body: dict[str, Any] = {
         "__new__": new,
         "__doc__": base.__doc__,
         "__module__": "thinned.keras",
@@ -189,8 +215,11 @@ def _bound_class(base: Any) -> type:
         "call": call,
         "rematerialized_call": rematerialized_call,
         "get_config": get_config,
+        "__reduce__": reduce,
         "from_config": classmethod(lambda _, config: _Bound.from_config(config)),
     }
+    if hasattr(base, "save"):
+        body["save"] = functools.wraps(base.save)(save)
     # One base, so that an object of the one class may become one of the other.
     return _register(type(base)(base.__name__, (base,), body))
 
@@ -219,7 +248,7 @@ def _complete(model: Any, *, must: bool = False) -> None:
     for name, layer in walk(model):
         if type(layer) in COUNTERPARTS and name in saved:
             swap(layer)
-    layers = site_layers(model)
+    layers = binding.unclaimed(site_layers(model))
     if len(layers) != len(saved):
         if must:
             missing = sorted(set(saved).symmetric_difference(layers))

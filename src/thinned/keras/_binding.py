@@ -4,12 +4,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import FrameType
 from typing import Any, NamedTuple
 
 import keras
 
 from thinned.errors import BindError
 from thinned.keras._backend import backend
+from thinned.keras._loops import loop_since, place
 from thinned.keras._names import walk
 from thinned.keras._state import Address
 from thinned.mask.address import site_id
@@ -31,16 +33,25 @@ class _Call:
     Args:
         binding: the model's.
         pending: its step is still to be taken, by the first draw.
+        root: the frame in which it runs, or None.
     """
 
-    def __init__(self, binding: "Binding", *, pending: bool) -> None:
+    def __init__(self, binding: "Binding", *, pending: bool, root: FrameType | None) -> None:
         self.binding = binding
         self.seed, self.step = binding.address.begin()
         self.pending = pending
+        self.root = root
         self.uses: dict[str, int] = {}
 
     def use(self, name: str) -> Draw:
         """The next draw of a layer."""
+        loop = loop_since(self.root)
+        if loop is not None:
+            raise BindError(
+                f"expected the draws of layer {name!r} outside of loops; got one in the body of {loop}, which "
+                "backends run once for all steps, or at each, so its steps have no addresses. Draw outside the "
+                "loop, with its steps as an axis of the layer's input, or unroll the loop: RNN(unroll=True)."
+            )
         if self.pending:
             self.binding.address.advance()
             self.pending = False
@@ -91,6 +102,15 @@ class Binding:
             if layer is not self.root and getattr(layer, "_remat_mode", None):
                 vars(layer)["rematerialized_call"] = _watched(self, layer)
 
+    @property
+    def held(self) -> dict[str, Any]:
+        """The layers that no binding has taken since."""
+        return {name: layer for name, layer in self.layers.items() if vars(layer).get("_binding") is self}
+
+    def unclaimed(self, layers: dict[str, Any]) -> dict[str, Any]:
+        """Those of `layers` that no other binding holds."""
+        return {name: layer for name, layer in layers.items() if vars(layer).get("_binding", self) is self}
+
     def leave(self) -> None:
         """Set the layers free, unless another binding has taken over."""
         for layer in self.layers.values():
@@ -104,7 +124,7 @@ class Binding:
         """A call of the model; its step is taken at once in training, else by the first draw, if there is one."""
         if self.batch is None:
             backend.check_alone()
-        call = _Call(self, pending=not training)
+        call = _Call(self, pending=not training, root=place(2))
         if training:
             self.address.advance()
         _active.calls.append(call)
@@ -112,6 +132,7 @@ class Binding:
             yield
         finally:
             _active.calls.pop()
+            call.root = None  # a frame keeps all that it named
 
     def use(self, name: str, drops: bool) -> Draw | None:
         """The address of a layer's next draw; None where it lets its input pass.
@@ -170,6 +191,14 @@ class Binding:
         for call in reversed(_active.calls):
             if call.binding is self:
                 return call
+        layer = self.layers[name]
+        for call in _active.calls:
+            if any(each is layer for each in call.binding.layers.values()):
+                raise BindError(
+                    f"layer {name!r} of {call.binding.root.name!r}, whose call this is, was bound again with "
+                    f"{self.root.name!r}, which has taken it. Give each model a layer of its own, or bind one "
+                    "model that holds both."
+                )
         raise BindError(
             f"layer {name!r} is bound, and its address comes from a call of the bound model; it was called outside "
             "one. Call the bound model, or bind the part that you call: thinned.keras.bind(part, seed). If it was "
@@ -192,7 +221,7 @@ def adopt(layer: Any) -> None:
     """Bind a free layer that a bound model made after it was bound, when the model first calls it."""
     if _active.calls:
         binding = _active.calls[-1].binding
-        layers = site_layers(binding.root)
+        layers = binding.unclaimed(site_layers(binding.root))
         if any(each is layer for each in layers.values()):
             binding.join(layers)
 

@@ -1,13 +1,15 @@
 """Swap a model's dropout layers for ours, in place, and say what could not be swapped."""
 
+import inspect
+from collections.abc import Iterable
+from types import FunctionType
 from typing import Any, SupportsIndex
 
 import keras
 
-from thinned.errors import BindError
 from thinned.keras._bind import attach, binding_of
 from thinned.keras._binding import site_layers
-from thinned.keras._names import walk
+from thinned.keras._names import check_model, walk
 from thinned.keras._swap import COUNTERPARTS, swap
 from thinned.mask.address import seed64
 from thinned.mask.rate import threshold
@@ -45,8 +47,7 @@ def convert(model: Any, seed: SupportsIndex | None = None) -> Report:
         swapped 1, left 0
           drop: Dropout(rate=0.1)
     """
-    if not isinstance(model, keras.Layer):
-        raise BindError(f"expected a Keras model or layer; got a {type(model).__name__}.")
+    check_model(model)
     found = [(name, layer) for name, layer in walk(model) if type(layer) in COUNTERPARTS]
     for _, layer in found:
         threshold(layer.rate)
@@ -64,7 +65,7 @@ def convert(model: Any, seed: SupportsIndex | None = None) -> Report:
     if seed is not None:
         attach(model, seed)
     elif binding is not None:
-        binding.join(site_layers(model))
+        binding.join(binding.unclaimed(site_layers(model)))
     return report
 
 
@@ -84,10 +85,34 @@ def _why_left(layer: Any) -> str | None:
     for name in ("dropout", "recurrent_dropout"):
         if hasattr(layer, "recurrent_dropout") and getattr(layer, name):
             return f"{kind}({name}={getattr(layer, name)}) draws by itself; use a layer before it instead"
-    if type(layer).__module__.partition(".")[0] == "keras" or hasattr(type(layer), "_base"):
-        return None
-    calls = sorted(set(drawn_by(type(layer).call, _FUNCTIONS, _is_layer)))
+    if isinstance(layer, keras.layers.Attention) and layer.dropout:
+        return f"{kind}(dropout={layer.dropout}) draws by itself; MultiHeadAttention has a layer for it"
+    if isinstance(layer, keras.layers.Lambda):
+        return _calls([layer.function])
+    cls = getattr(type(layer), "_base", type(layer))  # the class that the user wrote
+    return _calls(_methods(cls)) if _is_users(cls) else None
+
+
+def _calls(functions: Iterable[Any]) -> str | None:
+    calls = sorted({name for each in functions for name in drawn_by(each, _FUNCTIONS, _is_layer)})
     return f"calls {', '.join(calls)}; use a layer of thinned.keras.layers there" if calls else None
+
+
+def _methods(cls: type) -> Iterable[FunctionType]:
+    """`call`, and the methods of the user's that it names, or that they name."""
+    found: dict[str, FunctionType] = {}
+    names = ["call"]
+    while names:
+        name = names.pop()
+        method = inspect.unwrap(getattr(cls, name, None))  # type: ignore[arg-type]
+        if name not in found and isinstance(method, FunctionType) and _is_users(method):
+            found[name] = method
+            names.extend(method.__code__.co_names)
+    return found.values()
+
+
+def _is_users(value: Any) -> bool:
+    return bool(value.__module__.partition(".")[0] != "keras")
 
 
 def _is_layer(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -9,6 +10,9 @@ import thinned.jax
 
 DTYPE = "uint32"
 """Of the words (seed low, seed high, step) that a bound model keeps."""
+
+LOOPS = (jax.lax.scan, jax.lax.while_loop, jax.lax.fori_loop, jax.lax.map, jax.lax.associative_scan)
+"""Whose body is traced once, or for a slice."""
 
 _NEXT = np.array([0, 0, 1], np.uint32)
 
@@ -40,3 +44,16 @@ def drop(x: Any, rate: float, **address: Any) -> Any:
 
 def check_alone() -> None:
     """Nothing: JAX's arrays are global, and the law's masks are the same under any sharding."""
+
+
+def has_frames() -> bool:
+    """Always: JAX traces by running."""
+    return True
+
+
+def track(model: Any, name: str, state: Any) -> None:
+    """Nothing: JAX keeps no list of its own."""
+
+
+def untrack(model: Any, name: str, state: Any) -> None:
+    """Nothing."""

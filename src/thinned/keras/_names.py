@@ -9,7 +9,19 @@ from typing import Any
 import keras
 from keras.src.utils.naming import to_snake_case
 
+from thinned.errors import BindError
+
 _GRAPHS = ("Sequential", "Functional")
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no Keras model or layer.
+
+    Raises:
+        BindError: says what came.
+    """
+    if not isinstance(model, keras.Layer):
+        raise BindError(f"expected a Keras model or layer; got a {type(model).__name__}.")
 
 
 def walk(root: Any) -> Iterator[tuple[str, Any]]:
@@ -38,11 +50,19 @@ def is_automatic(layer: Any) -> bool:
     Keras does not remember; our own layers do. A name that begins to count at 0 is none of Keras'.
     """
     known = vars(layer).get("_has_automatic_name")
-    if known is not None:
-        return bool(known)
-    return (
-        re.fullmatch(re.escape(to_snake_case(type(layer).__name__)) + r"(_[1-9]\d*)?", layer.name) is not None
-    )
+    return _looks_automatic(layer, layer.name) if known is None else bool(known)
+
+
+def _looks_automatic(layer: Any, name: str) -> bool:
+    return re.fullmatch(re.escape(to_snake_case(type(layer).__name__)) + r"(_[1-9]\d*)?", name) is not None
+
+
+def _is_automatic_in(parent: Any, child: Any) -> bool:
+    """The same, of a layer below `parent`, which may have put something before a name."""
+    if isinstance(parent, keras.layers.Bidirectional):
+        name = re.sub("^(forward|backward)_", "", child.name)
+        return is_automatic(child) or _looks_automatic(child, name)
+    return is_automatic(child)
 
 
 def _parts(parent: Any) -> Iterator[tuple[str, Any]]:
@@ -51,15 +71,15 @@ def _parts(parent: Any) -> Iterator[tuple[str, Any]]:
     inside = {id(child) for child in listed}
     held = {id(child): place for place, child in reversed(list(_attributes(parent)))}
     others = [child for child in parent._layers if id(child) not in inside and child is not _graph(parent)]
-    taken = {child.name for child in (*listed, *others) if not is_automatic(child)}
+    taken = {child.name for child in (*listed, *others) if not _is_automatic_in(parent, child)}
     counts: Counter[str] = Counter()
     for child in (*listed, *others):
-        if not is_automatic(child):
+        if not _is_automatic_in(parent, child):
             yield child.name, child
         elif id(child) in held and id(child) not in inside:
             yield held[id(child)], child
         else:
-            yield _numbered(re.sub(r"_\d+$", "", child.name), counts, taken), child
+            yield _numbered(to_snake_case(type(child).__name__), counts, taken), child
 
 
 def _graph(parent: Any) -> Any:

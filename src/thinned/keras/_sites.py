@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 from thinned.keras._bind import binding_of
 from thinned.keras._binding import site_layers
+from thinned.keras._names import check_model
 from thinned.mask.address import site_id
 from thinned.methods.site import Site, Sites, use_name
 
@@ -21,7 +23,7 @@ def sites(model: Any, *inputs: Any) -> Sites:
             shapes are those of the model's graph, where it has one, `?` for the size of the batch.
 
     Raises:
-        BindError: two layers would draw alike.
+        BindError: no Keras model or layer, or two layers that would draw alike.
 
     Example:
         >>> import keras, thinned.keras
@@ -30,8 +32,9 @@ def sites(model: Any, *inputs: Any) -> Sites:
         name        site  rate  mask shape
         drop  3437825753   0.5  (?, 8)
     """
+    check_model(model)
     binding = binding_of(model)
-    layers = site_layers(model) if binding is None else binding.layers
+    layers = site_layers(model) if binding is None else binding.held
     names = {id(layer): name for name, layer in layers.items()}
     calls = _seen(model, inputs, layers) if inputs else list(_graph_calls(model, frozenset(names)))
     uses: Counter[str] = Counter()
@@ -76,7 +79,8 @@ def _seen(model: Any, inputs: tuple[Any, ...], layers: dict[str, Any]) -> list[t
 
     def watched(layer: Any) -> Any:
         def call(x: Any, training: bool = False) -> Any:
-            found.append((layer, tuple(x.shape)))
+            if not in_symbolic_scope():  # a guess at shapes is no call
+                found.append((layer, tuple(x.shape)))
             return x
 
         return call

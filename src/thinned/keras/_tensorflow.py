@@ -11,6 +11,9 @@ from thinned.errors import BindError
 DTYPE = "int64"
 """Of the words (seed low, seed high, step) that a bound model keeps."""
 
+LOOPS = (tf.compat.v1.while_loop, tf.vectorized_map)
+"""Through which all of TensorFlow's loops go."""
+
 _WORD = 0xFFFFFFFF
 
 
@@ -53,3 +56,18 @@ def check_alone() -> None:
 
 def _joined(low: Any, high: Any) -> Any:
     return low | tf.bitwise.left_shift(high, tf.constant(32, tf.int64))
+
+
+def has_frames() -> bool:
+    """Always: TensorFlow traces by running."""
+    return True
+
+
+def track(model: Any, name: str, state: Any) -> None:
+    """Put a variable among what `tf.train.Checkpoint` saves of a model."""
+    model._track_trackable(state.value, name=name, overwrite=True)
+
+
+def untrack(model: Any, name: str, state: Any) -> None:
+    """Take it out."""
+    model._delete_tracking(name)

@@ -10,6 +10,9 @@ from thinned.errors import BindError
 DTYPE = "int64"
 """Of the words (seed low, seed high, step) that a bound model keeps."""
 
+LOOPS = ()
+"""None but Keras' own and Python's, whose steps are uses."""
+
 _WORD = 0xFFFFFFFF
 
 
@@ -59,3 +62,18 @@ def check_alone() -> None:
             f"expected bind(model, seed, batch=(axis, global_size, start)) under torch.distributed; got no batch "
             f"on rank {distributed.get_rank()} of {distributed.get_world_size()}, so samples would share masks."
         )
+
+
+def has_frames() -> bool:
+    """Not where `torch.compile` reads the code."""
+    return not torch.compiler.is_compiling()
+
+
+def track(model: Any, name: str, state: Any) -> None:
+    """Put a variable in a model's `state_dict`; one that is not built yet will find it by itself."""
+    model._post_track_variable(state)
+
+
+def untrack(model: Any, name: str, state: Any) -> None:
+    """Take it out."""
+    model._post_untrack_variable(state)

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
+from thinned.errors import AddressError
 from thinned.keras._backend import backend
 from thinned.keras._binding import Binding, Draw, adopt
 from thinned.keras._noise_shape import shared_by
 from thinned.mask.rate import threshold
+from thinned.methods.site import check_site
 
 __all__ = ["Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"]
 
@@ -23,6 +26,8 @@ class _Layer(keras.layers.Dropout):  # type: ignore[misc]
     _site_name = ""
 
     def __init__(self, *args: Any, site: str | None = None, **kwargs: Any) -> None:
+        check_site(site)
+        _check_seed(kwargs.get("seed"))
         super().__init__(*args, **kwargs)
         threshold(self.rate)
         self.site = site
@@ -30,6 +35,8 @@ class _Layer(keras.layers.Dropout):  # type: ignore[misc]
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Drop in training, return `inputs` itself in evaluation and at rate 0."""
+        if in_symbolic_scope():
+            return inputs  # Keras asks for shapes: that is no draw
         drops = bool(training) and self.rate != 0
         if self._binding is None and drops:
             adopt(self)
@@ -78,6 +85,15 @@ class _Layer(keras.layers.Dropout):  # type: ignore[misc]
         return backend.drop(x, self.rate, **draw._asdict(), share=share, window=window)
 
 
+def _check_seed(seed: Any) -> None:
+    """Refuse what the backends' generators would take in different ways, or not at all."""
+    if isinstance(seed, int) and not 0 <= seed < 1 << 31:
+        raise AddressError(
+            f"expected a free layer's seed in [0, 2^31), which Keras' generators have on every backend; got "
+            f"{seed}. thinned.keras.bind takes 64 bits."
+        )
+
+
 def remember(layer: Any, is_automatic: bool) -> None:
     """Note whether Keras made a layer's name up, and see that it can draw when its rate is set later."""
     # Past Keras' __setattr__, which would track what needs no tracking.
@@ -102,11 +118,12 @@ class Dropout(_Layer):
         rate: probability of dropping, 0 <= rate <= 1; may be set later (`layer.rate = 0`), before a function that
             uses it is compiled.
         noise_shape: shape of the mask: 1 where one draw is shared, the input's size or None elsewhere.
-        seed: of the free layer's generator, an integer; by default a random one.
+        seed: of the free layer's generator, an integer in [0, 2^31); by default a random one.
         site: the name of its draws in a bound model; the layer's qualified name, by default.
         **kwargs: Keras' own: `name`, `dtype`, ...
 
     Raises:
+        AddressError: a seed outside [0, 2^31), or a site that is no name.
         RateError: a rate so near to 0 or 1 that no threshold tells it from them.
         ShareError: when called, a `noise_shape` that does not fit the input.
         ValueError: Keras' own, for a rate outside [0, 1].
