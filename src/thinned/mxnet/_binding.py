@@ -244,8 +244,8 @@ class Binding:
         if not calls:
             raise BindError(
                 f"layer {name!r} is bound, and its address comes from a call of the bound network; it was called "
-                "with a symbol outside one: by a larger hybridised block, or by hand. Bind the block that you "
-                "call, or take the binding off: thinned.mxnet.unbind(net)."
+                "with a symbol outside one: by a larger hybridised block, by another network bound before it, "
+                "or by hand. Bind the block that you call, or take the binding off: thinned.mxnet.unbind(net)."
             )
         traced = calls[-1].traced
         if traced is None:
@@ -310,5 +310,6 @@ def _signed(seed: int) -> int:
 def _outside(name: str) -> str:
     return (
         f"layer {name!r} is bound, and its address comes from a call of the bound network; it was called outside "
-        "one. Call the bound network, or bind the part that you call: thinned.mxnet.bind(part, seed)."
+        "one, or by another network bound before it. Call the bound network, or bind "
+        "the part that you call: thinned.mxnet.bind(part, seed)."
     )
