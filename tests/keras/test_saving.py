@@ -273,6 +273,21 @@ class TestOtherFiles:
         tk.unbind(model)
         assert not [name for name in model.state_dict() if "thinned" in name]
 
+    def test_state_dict_of_bound_parts(self):
+        """Has an entry for each of them."""
+        if keras.backend.backend() != "torch":
+            pytest.skip("of PyTorch")
+        part = keras.Sequential([K.Dense(8), tk.layers.Dropout(0.5)], name="part")
+        whole = keras.Sequential([K.Dense(8), tk.layers.Dropout(0.5), part])
+        tk.bind(tk.bind(whole, 5).layers[2], 6)
+        whole(ones(2, 8), training=True)
+        saved = {name: value.clone() for name, value in whole.state_dict().items()}
+        whole(ones(2, 8), training=True)
+        whole.load_state_dict(saved)
+
+        assert step_of(whole) == step_of(part) == 1
+        assert (5, 6) == tuple(model._thinned_address.seed for model in (whole, part))
+
     def test_checkpoint(self, tmp_path):
         """Keeps seed and step."""
         if keras.backend.backend() != "tensorflow":

@@ -76,7 +76,7 @@ def attach(model: Any, seed: SupportsIndex, batch: Batch | None = None, *, keep:
     """
     batch = as_batch(batch)
     check_model(model)
-    layers, address = site_layers(model), Address(seed)
+    layers, address = site_layers(model), Address(seed, model.name)
     for _, layer in walk(model):
         if not keep or layer is model:
             unbind(layer)

@@ -22,16 +22,18 @@ class Address(keras.random.SeedGenerator, KerasSaveable):  # type: ignore[misc]
 
     Args:
         seed: the run.
+        owner: name of the model, which tells its variable from those of bound models inside it.
     """
 
-    def __init__(self, seed: Any) -> None:
+    def __init__(self, seed: Any, owner: str) -> None:
         self.name = "thinned_address"
         self.backend = keras.backend
         self._initial_seed = seed
         words = np.array(_words(seed64(seed), 0), backend.DTYPE)
-        self.state = keras.Variable(
-            words, dtype=backend.DTYPE, trainable=False, aggregation="none", name="thinned_address"
-        )
+        with keras.name_scope(owner):
+            self.state = keras.Variable(
+                words, dtype=backend.DTYPE, trainable=False, aggregation="none", name="thinned_address"
+            )
 
     @property
     def seed(self) -> int:
