@@ -118,6 +118,7 @@ def in_keras():
     return table, [keras.ops.convert_to_numpy(y) for y in net(x, training=True)]
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras asks PyTorch's tensors in the old way
 @pytest.mark.parametrize(
     "framework", [in_torch, in_nnx, in_linen, in_keras], ids=["torch", "nnx", "linen", "keras"]
 )
