@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 BARS, WIDTH = "▁▂▃▄▅▆▇█", 50
+COLUMNS = 3
 COLOURS = {"training loss": "#0072b2", "training accuracy": "#d55e00", "test accuracy": "#009e73"}
 STYLES = {"training loss": "-", "training accuracy": "--", "test accuracy": "-."}
 
@@ -79,11 +80,15 @@ def png(panels: Sequence[Curves]) -> bytes:
 
 
 def picture(panels: Sequence[Curves]) -> Figure:
-    """One panel for each training, side by side on one scale."""
+    """One panel for each training, three in a row, on one scale."""
+    columns = min(len(panels), COLUMNS)
+    rows = math.ceil(len(panels) / columns)
     # A single panel is narrower than the legend below it.
-    figure = Figure(figsize=(max(4.2 * len(panels), 5.2), 3.6), layout="constrained")
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for panel, curves in zip(axes, panels, strict=True):
+    figure = Figure(figsize=(max(4.2 * columns, 5.2), 0.4 + 3.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
+    for spare in axes[len(panels) :]:
+        spare.remove()
+    for panel, curves in zip(axes, panels, strict=False):
         marker = "." if curves.epochs <= 20 else ""
         for name, values in curves.values.items():
             epochs = range(1, len(values) + 1)
