@@ -11,12 +11,10 @@
 Zhang, Lipton, Li, Smola, "Dive into Deep Learning", section "Dropout", https://d2l.ai.
 """
 
-import argparse
 import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # or jax, or tensorflow: the lesson is the same
@@ -24,7 +22,8 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")  # without it JAX has no float64
 
 import keras
 import numpy as np
-from curves import Curves, Watch, in_terminal, picture
+from command import options, save
+from curves import Curves, Watch, in_terminal
 from keras import ops
 
 import thinned.keras
@@ -233,13 +232,7 @@ def show_dropout_layer() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Dropout in Keras, from scratch and with layers.")
-    parser.add_argument(
-        "--data", help="digits, fashion-mnist or a path (default: fashion-mnist if it is here)"
-    )
-    parser.add_argument("--epochs", type=int, help="for each network (default: 10, more on small data)")
-    parser.add_argument("--out", type=Path, default=Path("runs/chapter-keras"), help="folder for the picture")
-    asked = parser.parse_args(arguments)
+    asked = options("Dropout in Keras, from scratch and with layers.", "runs/chapter-keras", arguments)
     show_dropout_layer()
     data = load(asked.data or default_name())
     epochs = asked.epochs or textbook_epochs(data)
@@ -250,9 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     curves, difference = lesson(data, epochs)
     print(f"\nThe two networks with the same draws differ by at most {difference:.1e} in any weight.")
-    asked.out.mkdir(parents=True, exist_ok=True)
-    picture(curves).savefig(asked.out / "curves.png", dpi=120)
-    print(f"Curves: {asked.out / 'curves.png'}")
+    save(curves, asked.out)
 
 
 if __name__ == "__main__":

@@ -12,18 +12,17 @@ Zhang, Lipton, Li, Smola, "Dive into Deep Learning", section "Dropout", https://
 `mxnet.nd`, the later ones on `mxnet.np`. It needs MXNet's own environment: see docs/frameworks/mxnet.md.
 """
 
-import argparse
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import mxnet as mx
 import numpy
-from curves import Curves, Watch, in_terminal, picture
+from command import options, save
+from curves import Curves, Watch, in_terminal
 from mxnet import autograd, gluon, nd, np, npx
 from mxnet.gluon import nn
 
@@ -285,13 +284,7 @@ def show_dropout_layers() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Dropout from scratch and with Gluon.")
-    parser.add_argument(
-        "--data", help="digits, fashion-mnist or a path (default: fashion-mnist if it is here)"
-    )
-    parser.add_argument("--epochs", type=int, help="for each network (default: 10, more on small data)")
-    parser.add_argument("--out", type=Path, default=Path("runs/chapter-mxnet"), help="folder for the picture")
-    asked = parser.parse_args(arguments)
+    asked = options("Dropout from scratch and with Gluon.", "runs/chapter-mxnet", arguments)
     show_dropout_layers()
     data = load(asked.data or default_name())
     epochs = asked.epochs or textbook_epochs(data)
@@ -305,9 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(
             f"\n{edition.name}: the networks with the same draws differ by at most {difference:.1e} in any weight."
         )
-    asked.out.mkdir(parents=True, exist_ok=True)
-    picture(panels).savefig(asked.out / "curves.png", dpi=120)
-    print(f"Curves: {asked.out / 'curves.png'}")
+    save(panels, asked.out)
 
 
 if __name__ == "__main__":

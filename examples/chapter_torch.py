@@ -11,17 +11,16 @@
 Zhang, Lipton, Li, Smola, "Dive into Deep Learning", section "Dropout", https://d2l.ai.
 """
 
-import argparse
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from curves import Curves, Watch, in_terminal, picture
+from command import options, save
+from curves import Curves, Watch, in_terminal
 from torch import Tensor, nn
 
 import thinned.torch
@@ -246,13 +245,7 @@ def show_dropout_layer() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Dropout from scratch and with layers.")
-    parser.add_argument(
-        "--data", help="digits, fashion-mnist or a path (default: fashion-mnist if it is here)"
-    )
-    parser.add_argument("--epochs", type=int, help="for each network (default: 10, more on small data)")
-    parser.add_argument("--out", type=Path, default=Path("runs/chapter"), help="folder for the picture")
-    asked = parser.parse_args(arguments)
+    asked = options("Dropout from scratch and with layers.", "runs/chapter", arguments)
     show_dropout_layer()
     data = load(asked.data or default_name())
     epochs = asked.epochs or textbook_epochs(data)
@@ -260,9 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{len(data.train_x)} training and {len(data.test_x)} test examples, {epochs} epochs.\n")
     curves, difference = lesson(data, epochs)
     print(f"\nThe two networks with the same draws differ by at most {difference:.1e} in any weight.")
-    asked.out.mkdir(parents=True, exist_ok=True)
-    picture(curves).savefig(asked.out / "curves.png", dpi=120)
-    print(f"Curves: {asked.out / 'curves.png'}")
+    save(curves, asked.out)
 
 
 if __name__ == "__main__":
