@@ -18,7 +18,7 @@ class TestMoments:
     def test_are_those_of_the_masks(self, rate):
         """The mean of `k s` is 1 and its variance q / (1 - q), within Bernstein's bound."""
         factors = keep((N,), rate, seed=0, site="moments") * scale(threshold(rate))
-        mean, variance = moments(rate)
+        mean, variance = moments(1.0, rate)
         reach = max(mean, scale(threshold(rate)) - mean)
 
         assert abs(factors.mean() - mean) <= stray(N, variance, reach)
@@ -30,8 +30,8 @@ class TestMoments:
 
     def test_are_exact_at_the_edges(self):
         """Rate 0 changes nothing, rate 1 leaves nothing."""
-        assert moments(0) == (1, 0)
-        assert moments(1) == (0, 0)
+        assert moments(1.0, 0) == (1, 0)
+        assert moments(1.0, 1) == (0, 0)
 
     def test_use_the_quantised_rate(self):
         """The mean is exactly 1 because the scale follows the rate that is really used."""

@@ -2,31 +2,15 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, SupportsFloat, cast
+from typing import SupportsFloat, cast
+
+import numpy as np
+import numpy.typing as npt
 
 from thinned.mask.plan import Plan
 from thinned.mask.rate import quantise, scale, threshold
 from thinned.mask.sharing import Share, Window, layout
-from thinned.methods.entry import Entry, Paper, Row
-
-ENTRY = Entry(
-    name="Dropout",
-    row=Row("activations", "Bernoulli(rate)", sharing="none", correction="inverted scale"),
-    paper=Paper(
-        "Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov",
-        "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
-        2014,
-        "https://jmlr.org/papers/v15/srivastava14a.html",
-    ),
-    layers=("torch.Dropout", "flax.Dropout", "flax.linen.Dropout", "keras.layers.Dropout", "mxnet.Dropout"),
-)
-
-
-class Moments(NamedTuple):
-    """Mean and variance of the output, given the input, as factors of `x` and `x^2`."""
-
-    mean: float
-    variance: float
+from thinned.methods.entry import Entry, Moments, Paper, Row
 
 
 def plan(shape: Sequence[int], rate: SupportsFloat, share: Share = (), window: Window | None = None) -> Plan:
@@ -70,17 +54,35 @@ def _is_plain(share: Share) -> bool:
     return type(share) is int
 
 
-def moments(rate: SupportsFloat) -> Moments:
+def moments(x: npt.ArrayLike, rate: SupportsFloat) -> Moments:
     """Of `y = k x / (1 - q)`, where `q` is the quantised rate: `E[y | x] = x`, `Var[y | x] = x^2 q / (1 - q)`.
 
-    At rate 1 nothing is left: both are 0.
+    At rate 1 nothing is left: both are 0. Shared draws change neither: they make elements depend on each other.
+
+    Args:
+        x: the input.
+        rate: probability of dropping, a constant in [0, 1].
 
     Raises:
         RateError: as `plan`.
 
     Example:
-        >>> moments(0.5)
-        Moments(mean=1.0, variance=1.0)
+        >>> moments([1.0, 3.0], 0.5)
+        Moments(mean=array([1., 3.]), variance=array([1., 9.]))
     """
-    q = quantise(rate)
-    return Moments(0.0, 0.0) if q == 1 else Moments(1.0, q / (1 - q))
+    q, x = quantise(rate), np.asarray(x, np.float64)
+    return Moments(x * 0, x * 0) if q == 1 else Moments(x * 1, x**2 * (q / (1 - q)))
+
+
+ENTRY = Entry(
+    name="Dropout",
+    row=Row("activations", "Bernoulli(rate)", sharing="none", correction="inverted scale"),
+    paper=Paper(
+        "Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov",
+        "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
+        2014,
+        "https://jmlr.org/papers/v15/srivastava14a.html",
+    ),
+    layers=("torch.Dropout", "flax.Dropout", "flax.linen.Dropout", "keras.layers.Dropout", "mxnet.Dropout"),
+    moments=moments,
+)

@@ -1,6 +1,15 @@
-"""What the catalogue says of a method: its row in the table, and its paper."""
+"""What the catalogue says of a method: its row in the table, its paper, its moments, and how it is made."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Moments(NamedTuple):
+    """Mean and variance of each output element, given the input: arrays like it, in float64."""
+
+    mean: Any
+    variance: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +49,25 @@ class Entry:
         name: of the method; PyTorch's class has it.
         row: what the method is.
         paper: where it comes from.
-        layers: the classes that are it, each as its framework calls it, with the path within this library.
+        layers: the classes or functions that are it, each as its framework calls it, with the path within this
+            library.
+        example: arguments that one is made from, as a user writes them; `nn` is the framework's own.
+        shape: of an input that the example takes.
+        cost: of a training step beyond the network's own, in words.
+        moments: of the output, given the input: `moments(x, ...)`, with the method's own arguments behind; None
+            where the output is not a function of one array.
     """
 
     name: str
     row: Row
     paper: Paper
     layers: tuple[str, ...]
+    example: str = "0.5"
+    shape: tuple[int, ...] = (8, 16)
+    cost: str = "one pass over memory"
+    moments: Callable[..., Moments] | None = None
 
     @property
     def frameworks(self) -> tuple[str, ...]:
-        """The front ends of this library that have it as a layer."""
-        return tuple(layer.partition(".")[0] for layer in self.layers)
+        """The front ends of this library that have it, each once."""
+        return tuple(dict.fromkeys(layer.partition(".")[0] for layer in self.layers))

@@ -54,6 +54,16 @@ def use_name(name: str, count: int) -> str:
     return f"{name}#{count}" if count else name
 
 
+def part_name(name: str, part: str) -> str:
+    """The site's name of one of several draws that a layer makes in a call.
+
+    Example:
+        >>> part_name("rnn.zoneout", "cell"), part_name("drop", "")
+        ('rnn.zoneout/cell', 'drop')
+    """
+    return f"{name}/{part}" if part else name
+
+
 _USE = re.compile(r"#\d+$")
 
 

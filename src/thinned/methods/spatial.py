@@ -1,5 +1,6 @@
 """Spatial dropout: whole channels, one draw for all positions."""
 
+from thinned.methods.dropout import moments
 from thinned.methods.entry import Entry, Paper, Row
 
 _ROW = Row("activations", "Bernoulli(rate)", sharing="channel", correction="inverted scale")
@@ -16,6 +17,8 @@ ENTRIES = tuple(
         _ROW,
         _PAPER,
         layers=(f"torch.Dropout{ndim}d", f"keras.layers.SpatialDropout{ndim}D"),
+        shape=(4, 16, *(5,) * ndim),
+        moments=moments,
     )
     for ndim in (1, 2, 3)
 )

@@ -11,12 +11,12 @@ from thinned.torch._convert import convert as convert
 from thinned.torch._functional import dropout as dropout
 from thinned.torch._functional import dropout_add as dropout_add
 from thinned.torch._functional import relu_dropout as relu_dropout
-from thinned.torch._layers import Dropout as Dropout
-from thinned.torch._layers import Dropout1d as Dropout1d
-from thinned.torch._layers import Dropout2d as Dropout2d
-from thinned.torch._layers import Dropout3d as Dropout3d
 from thinned.torch._patched import patched as patched
 from thinned.torch._sites import sites as sites
+from thinned.torch.layers.dropout import Dropout as Dropout
+from thinned.torch.layers.spatial import Dropout1d as Dropout1d
+from thinned.torch.layers.spatial import Dropout2d as Dropout2d
+from thinned.torch.layers.spatial import Dropout3d as Dropout3d
 
 __all__ = [
     "Dropout",

@@ -11,7 +11,7 @@ from torch import nn
 from thinned.errors import BindError
 from thinned.methods.batch import Batch, as_batch
 from thinned.methods.site import check_names
-from thinned.torch._binding import Binding
+from thinned.torch._binding import Binding, site_names
 from thinned.torch._strangers import of_its_own
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -72,8 +72,10 @@ def attach(model: nn.Module, seed: SupportsIndex, batch: Batch | None = None) ->
     for module in root.modules():
         unbind(module)
     binding = Binding(seed, batch, layers)
-    for place, (name, module) in enumerate(layers.items()):
-        module.join(binding, name, place)
+    first = 0
+    for name, module in layers.items():
+        module.join(binding, name, first)
+        first += len(module.parts)
     binding.handles = [
         root.register_forward_pre_hook(binding.begin, prepend=True, with_kwargs=True),
         root.register_forward_hook(binding.end, always_call=True),
@@ -99,7 +101,7 @@ def site_layers(root: nn.Module) -> dict[str, Any]:
         for name, module in named_modules(root)
         if hasattr(type(module), "is_thinned")
     ]
-    check_names(name for name, _ in found)
+    check_names(site_names(found))
     return dict(found)
 
 

@@ -3,7 +3,7 @@
 import sys
 import threading
 import weakref
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, SupportsIndex
 
 import torch
@@ -14,7 +14,7 @@ from thinned.errors import BindError
 from thinned.mask.address import site_id
 from thinned.mask.sharing import Window
 from thinned.methods.batch import Batch, batch_window
-from thinned.methods.site import use_name
+from thinned.methods.site import part_name, use_name
 from thinned.torch._ranks import Ranks, world
 from thinned.torch._recompute import Draw, History, recomputing_node
 from thinned.torch._ticket import signed
@@ -77,7 +77,7 @@ class Binding:
     def _start(self, seed: int, step: int) -> None:
         # Seed and step are no buffers: averaging weights must not average steps, no broadcast may touch them.
         self.signed_seed, self.step = seed, step
-        self.names = list(self.layers)
+        self.names = list(site_names(self.layers.items()))
         # What a compiled graph holds of this object: see `_traced.py`.
         self.identity = id(self)
         self.anchor = torch.tensor(self.identity, device="cpu")
@@ -256,6 +256,11 @@ class Binding:
             f"layer {name!r} is bound, and its address comes from a call of the bound model; it was called "
             "outside one. Call the bound model, or bind the part that you call: thinned.torch.bind(part, seed)."
         )
+
+
+def site_names(layers: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """The names of all sites of some layers: a layer with several draws has one for each part."""
+    return (part_name(name, part) for name, layer in layers for part in layer.parts)
 
 
 def binding_at(identity: int) -> Binding | None:

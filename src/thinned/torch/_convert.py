@@ -7,9 +7,10 @@ from torch import nn
 from thinned.mask.rate import threshold
 from thinned.methods.conversion import Report
 from thinned.torch._bind import attach, unwrapped
-from thinned.torch._layers import Dropout, Dropout1d, Dropout2d, Dropout3d
 from thinned.torch._strangers import why_left
 from thinned.torch._ticket import signed
+from thinned.torch.layers.dropout import Dropout
+from thinned.torch.layers.spatial import Dropout1d, Dropout2d, Dropout3d
 
 COUNTERPARTS: dict[type[nn.Module], type[nn.Module]] = {
     nn.Dropout: Dropout,

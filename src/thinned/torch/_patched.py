@@ -16,8 +16,8 @@ from thinned.errors import BindError
 from thinned.methods.spatial import position_axes
 from thinned.torch._bind import attach, binding_of, named_modules, unbind, unwrapped
 from thinned.torch._binding import Binding
+from thinned.torch._drawing import fresh_key
 from thinned.torch._functional import drop, thin
-from thinned.torch._layers import fresh_key
 from thinned.torch._ticket import is_traced
 
 _ORIGINALS: dict[str, Callable[..., Any]] = {

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from thinned.mask.address import site_id
-from thinned.mask.sharing import layout
-from thinned.methods.site import Site, Sites, use_name
+from thinned.methods.site import Site, Sites, part_name, use_name
 from thinned.torch._bind import binding_of, site_layers, unwrapped
+from thinned.torch._binding import site_names
 
 
 def sites(model: nn.Module, *inputs: Any) -> Sites:
@@ -34,19 +34,23 @@ def sites(model: nn.Module, *inputs: Any) -> Sites:
     binding = binding_of(root)
     layers: dict[str, Any] = site_layers(root) if binding is None else binding.layers
     if not inputs:
-        return Sites(Site(name, site_id(name), float(layer.p)) for name, layer in layers.items())
+        return Sites(
+            Site(name, site_id(name), layer.stated_rate())
+            for owner, layer in layers.items()
+            for name in site_names([(owner, layer)])
+        )
     names = {id(layer): name for name, layer in layers.items()}
     uses: Counter[str] = Counter()
     found = []
 
     def note(layer: Any, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
-        x: Any = args[0] if args else kwargs["input"]
+        x: Any = args[0] if args else next(iter(kwargs.values()))
         x = x.values() if x.is_nested else x
-        name = names[id(layer)]
-        used = use_name(name, uses[name])
-        uses[name] += 1
-        mask_shape = layout(tuple(x.shape), layer.shared(x)).mask_shape
-        found.append(Site(used, site_id(used), float(layer.p), mask_shape))
+        for part, mask_shape in layer.draws(x):
+            name = part_name(names[id(layer)], part)
+            used = use_name(name, uses[name])
+            uses[name] += 1
+            found.append(Site(used, site_id(used), layer.stated_rate(), mask_shape))
 
     modes = {module: module.training for module in root.modules()}
     handles = [layer.register_forward_pre_hook(note, with_kwargs=True) for layer in layers.values()]

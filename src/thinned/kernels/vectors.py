@@ -1,0 +1,188 @@
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, misc"
+"""The two inner parts of the CPU kernel as LLVM's vectors: the words of eight Philox calls, and sixty-four elements.
+
+Written out, because LLVM's own vectorising costs half of the speed: it masks what `vpmuludq` ignores anyway, shuffles
+words that could be stored in pairs, and keeps drawing and multiplying in loops of their own, so that arithmetic and
+memory wait for each other. The vectors are plain ones: LLVM cuts them to what a processor has.
+
+Numba keeps compiled code by the age of `cpu.py` alone: touch that when something here changes.
+"""
+
+from llvmlite import ir
+from numba import types, uint64
+from numba.extending import intrinsic
+
+from thinned.kernels.block import ADD, DROP, RELU
+
+CALLS = 8
+GROUP = 8 * CALLS
+"""Elements whose draws eight calls make."""
+
+_WORD, _INT = ir.IntType(64), ir.IntType(32)
+_LANES = ir.VectorType(_WORD, CALLS)
+_LOW = 0xFFFFFFFF
+_M0, _M1, _W0, _W1 = 0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85
+
+_ORDER = [lane // 2 + (CALLS // 2) * (lane % 2) for lane in range(CALLS)]
+"""Which call a lane computes: such that pairing lanes 0, 2, 4, ... of the two results gives the first calls in order,
+which processors do in one instruction."""
+
+_WIDTH = 16
+"""Elements in a vector of the second part."""
+
+
+def _splat(builder, scalar, width):
+    """A vector of one value."""
+    none = ir.Constant(ir.VectorType(scalar.type, width), ir.Undefined)
+    first = builder.insert_element(none, scalar, ir.Constant(_INT, 0))
+    return builder.shuffle_vector(first, none, ir.Constant(ir.VectorType(_INT, width), [0] * width))
+
+
+def _constant(value):
+    return ir.Constant(_LANES, [value] * CALLS)
+
+
+def _product(builder, lanes, factor):
+    """32 x 32 -> 64 bits. The mask costs nothing: it is how LLVM knows the instruction that reads low halves alone."""
+    return builder.mul(builder.and_(lanes, _constant(_LOW)), _constant(factor))
+
+
+@intrinsic
+def write_calls(_context, _words, _block, _c1, _site, _step, _key0, _key1):
+    """Write the words of the eight Philox calls from `block` on, `block` being the low 32 bits of their number.
+
+    The last of them must not reach 2^32. What the calls have in common is computed once: the whole of round 0 but one
+    product, and half of round 1. High halves of lanes hold what is left there, until the last round.
+    """
+
+    def build(context, builder, _signature, arguments):
+        words, block, c1, site, step, key0, key1 = arguments
+        low, half = ir.Constant(_WORD, _LOW), ir.Constant(_WORD, 32)
+        keys = [(key0, key1)]
+        for _ in range(9):
+            k0, k1 = keys[-1]
+            keys.append(
+                (
+                    builder.and_(builder.add(k0, ir.Constant(_WORD, _W0)), low),
+                    builder.and_(builder.add(k1, ir.Constant(_WORD, _W1)), low),
+                )
+            )
+
+        product = builder.mul(site, ir.Constant(_WORD, _M1))
+        c0 = builder.xor(builder.xor(builder.lshr(product, half), c1), key0)
+        second = builder.mul(builder.and_(c0, low), ir.Constant(_WORD, _M0))
+        common = (
+            builder.xor(step, key1),
+            builder.xor(builder.and_(product, low), keys[1][0]),
+            builder.xor(builder.lshr(second, half), keys[1][1]),
+            builder.and_(second, low),
+        )
+        c2, a, b, c3 = (_splat(builder, scalar, CALLS) for scalar in common)
+        shift = _constant(32)
+        p0 = _product(builder, builder.add(_splat(builder, block, CALLS), ir.Constant(_LANES, _ORDER)), _M0)
+        p1 = _product(builder, builder.xor(builder.lshr(p0, shift), c2), _M1)
+        c0, c1, c2 = builder.xor(builder.lshr(p1, shift), a), p1, builder.xor(p0, b)
+        for key in keys[2:]:
+            k0, k1 = (_splat(builder, scalar, CALLS) for scalar in key)
+            p0, p1 = _product(builder, c0, _M0), _product(builder, c2, _M1)
+            if key is keys[-1]:
+                c1, c3 = (builder.and_(lanes, _constant(_LOW)) for lanes in (c1, c3))
+                # Two words a lane, in the order of memory.
+                p0, p1 = (
+                    builder.or_(builder.lshr(product, shift), builder.shl(product, shift))
+                    for product in (p0, p1)
+                )
+                first = builder.xor(p1, builder.xor(c1, k0))
+                second = builder.xor(p0, builder.xor(c3, k1))
+            else:
+                c0, c2 = (
+                    builder.xor(builder.lshr(p1, shift), builder.xor(c1, k0)),
+                    builder.xor(builder.lshr(p0, shift), builder.xor(c3, k1)),
+                )
+                c1, c3 = p1, p0
+        place = builder.inttoptr(words, _LANES.as_pointer())
+        for part in range(2):
+            pairs = [lane + CALLS * side for lane in range(part, CALLS, 2) for side in range(2)]
+            mask = ir.Constant(ir.VectorType(_INT, CALLS), pairs)
+            slot = builder.gep(place, [ir.Constant(_WORD, part)])
+            builder.store(builder.shuffle_vector(first, second, mask), slot, align=4)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, *[uint64] * 6), build
+
+
+def _vector_of(llvm):
+    return ir.VectorType(llvm, _WIDTH)
+
+
+def _integers(values):
+    return ir.Constant(_vector_of(_INT), [values] * _WIDTH)
+
+
+def _widen(builder, stored, kind):
+    """Stored values as the floats that are computed with."""
+    if kind == types.uint16:
+        bits = builder.shl(builder.zext(stored, _vector_of(_INT)), _integers(16))
+        return builder.bitcast(bits, _vector_of(ir.FloatType()))
+    if kind == types.int16:
+        halves = builder.bitcast(stored, _vector_of(ir.HalfType()))
+        return builder.fpext(halves, _vector_of(ir.FloatType()))
+    return stored
+
+
+def _narrow(builder, values, kind):
+    """Computed floats as they are stored: rounded once, to nearest, ties to even."""
+    short = _vector_of(ir.IntType(16))
+    if kind == types.uint16:
+        bits = builder.bitcast(values, _vector_of(_INT))
+        odd = builder.and_(builder.lshr(bits, _integers(16)), _integers(1))
+        rounded = builder.add(builder.add(bits, _integers(0x7FFF)), odd)
+        quiet = builder.or_(bits, _integers(0x00400000))  # as hardware makes a NaN
+        word = builder.select(builder.fcmp_unordered("uno", values, values), quiet, rounded)
+        return builder.trunc(builder.lshr(word, _integers(16)), short)
+    if kind == types.int16:
+        return builder.bitcast(builder.fptrunc(values, _vector_of(ir.HalfType())), short)
+    return values
+
+
+def _writer(op):
+    """The intrinsic of an operation. Each vector is read before it is written, so the output may be the input."""
+
+    @intrinsic
+    def write(_context, x, r, y, start, halves, level, scale):
+        """Write sixty-four elements from `start` on, by as many half-words."""
+
+        def build(context, builder, _signature, arguments):
+            x_at, r_at, y_at, start, halves, level, scale = arguments
+            stored = _vector_of(context.get_value_type(x.dtype))
+            scales, levels = _splat(builder, scale, _WIDTH), _splat(builder, level, _WIDTH)
+            zero = ir.Constant(scales.type, None)
+            short = _vector_of(ir.IntType(16)).as_pointer()
+            size = context.get_abi_sizeof(context.get_value_type(x.dtype))
+            for first in range(0, GROUP, _WIDTH):
+                place = builder.add(start, ir.Constant(_WORD, first))
+
+                def load(base, place=place):
+                    pointer = builder.bitcast(builder.gep(base, [place]), stored.as_pointer())
+                    return _widen(builder, builder.load(pointer, align=size), x.dtype)
+
+                address = builder.add(halves, ir.Constant(_WORD, 2 * first))
+                drawn = builder.load(builder.inttoptr(address, short), align=2)
+                keep = builder.icmp_signed(">=", builder.zext(drawn, levels.type), levels)
+                values = load(x_at)
+                if op == RELU:
+                    # Unordered: a NaN goes through, as in a plain relu.
+                    keep = builder.and_(keep, builder.fcmp_unordered("ugt", values, zero))
+                result = builder.select(keep, builder.fmul(values, scales), zero)
+                if op == ADD:
+                    result = builder.fadd(load(r_at), result)
+                pointer = builder.bitcast(builder.gep(y_at, [place]), stored.as_pointer())
+                builder.store(_narrow(builder, result, x.dtype), pointer, align=size)
+            return context.get_dummy_value()
+
+        return types.none(x, r, y, types.int64, types.int64, types.int32, scale), build
+
+    return write
+
+
+write_drop, write_relu, write_add = (_writer(op) for op in (DROP, RELU, ADD))
