@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.torch.torchvision_operators import declare
+
+_TORCHVISION = declare()
+
 OWN = [
     # Its compiler and its forward mode script parts of themselves when they are first used.
     "`torch.jit.script` is deprecated:DeprecationWarning",
