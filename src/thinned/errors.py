@@ -5,6 +5,7 @@
     ├── AddressError(ValueError)     a seed, site, step or draw that its coordinate cannot hold
     ├── ShareError(ValueError)       an axis that does not exist, or is named twice
     ├── WindowError(ValueError)      a window that does not lie in its global shape
+    ├── ShapeError(ValueError)       an array whose axes, or a block whose sizes, a method cannot use
     ├── DtypeError(TypeError)        an array whose dtype no kernel can drop from
     ├── BindError(RuntimeError)      a bound layer whose address cannot be known
     ├── ConfigurationError(ValueError)   settings, seeds or a name that no study can have
@@ -25,6 +26,7 @@ __all__ = [
     "MissingExtraError",
     "RateError",
     "RecordError",
+    "ShapeError",
     "ShareError",
     "ThinnedError",
     "WindowError",
@@ -49,6 +51,10 @@ class ShareError(ThinnedError, ValueError):
 
 class WindowError(ThinnedError, ValueError):
     """A window that does not place the array in its global shape."""
+
+
+class ShapeError(ThinnedError, ValueError):
+    """An array whose axes a method cannot use, or a block whose sizes it cannot."""
 
 
 class DtypeError(ThinnedError, TypeError):
