@@ -13,10 +13,14 @@ from typing import Any
 
 from thinned import mask as mask
 from thinned.methods import catalogue as catalogue
+from thinned.methods.schedule import cosine as cosine
+from thinned.methods.schedule import early as early
+from thinned.methods.schedule import late as late
+from thinned.methods.schedule import linear as linear
 from thinned.methods.site import Sites
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "catalogue", "mask", "sites"]
+__all__ = ["__version__", "catalogue", "cosine", "early", "late", "linear", "mask", "sites"]
 
 _ROOMS = ("flax", "jax", "keras", "kernels", "lab", "mxnet", "numpy", "report", "tensorflow", "torch")
 

@@ -1,6 +1,11 @@
-"""Rates that follow the step: pure functions, without hidden state and without a new compilation."""
+"""Rates that follow the step, or the depth: pure functions, without hidden state and without a new compilation.
+
+A layer takes one where it takes a rate. What it is at a step is computed in float64 everywhere, so eager and compiled
+code have the same threshold, and the same masks.
+"""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -8,16 +13,22 @@ import numpy as np
 from thinned.errors import RateError
 from thinned.mask.rate import LEVELS, threshold
 
+_GRID = float(1 << 40)
+"""Rates are rounded to its inverse first. Two libraries' cosines may differ in the last bit; so near to a half of
+1/65536, as at the middle of a ramp, that bit would decide a threshold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A rate as a function of the step. `linear`, `cosine`, `early` and `late` make them.
+    """A rate as a function of the step, or of the depth where `steps` is None.
+
+    `linear`, `cosine`, `early` and `late` make them.
 
     Args:
         name: of the function that made it.
-        start: the rate at step `begin` and before.
-        end: the rate from step `begin + steps` on.
-        steps: how many steps the change takes.
+        start: the rate at step `begin` and before, or of the first layer.
+        end: the rate from step `begin + steps` on, or of the last layer.
+        steps: how many steps the change takes; 0 is a switch, None a ramp over the depth.
         begin: the step at which it starts.
 
     Example:
@@ -29,37 +40,101 @@ class Schedule:
     name: str
     start: float
     end: float
-    steps: int
+    steps: int | None
     begin: int = 0
 
     def __call__(self, step: int) -> float:
-        """The rate at a step, quantised to the multiples of 1/65536 that the law knows."""
-        return round(float(self.at(np.float64(step), np)) * LEVELS) / LEVELS
+        """The rate at a step, quantised to the multiples of 1/65536 that the law knows.
+
+        Raises:
+            RateError: a ramp over the depth, which no step tells the rate of.
+        """
+        return _at(self, step)
 
     def at(self, step: Any, xp: Any) -> Any:
         """The same for a traced step, not quantised.
 
         Args:
             step: a floating-point array of one number; float64 where there is one.
-            xp: the module whose `clip`, `cos` and `where` take it: `torch`, `jax.numpy`, `numpy`.
+            xp: the module whose `clip`, `cos`, `round` and `where` take it: `torch`, `jax.numpy`, `numpy`.
+
+        Raises:
+            RateError: as a call.
         """
-        share = xp.clip((step - self.begin) / max(self.steps, 1), 0, 1)
-        if self.steps == 0:  # a switch
+        if self.steps is None:
+            raise RateError(self._why_unresolved())
+        if self.steps:
+            share = xp.clip((step - self.begin) / self.steps, 0, 1)
+        else:  # a switch
             share = xp.where(step < self.begin, step * 0, step * 0 + 1)
+        return xp.round(self._between(share, xp) * _GRID) / _GRID
+
+    def along(self, place: int, count: int) -> float:
+        """The rate of one of several layers, in their order; a schedule of the step is none of these.
+
+        Args:
+            place: of the layer, 0 for the first.
+            count: how many layers there are. A single one has the rate of the last.
+
+        Returns:
+            A constant that the law can hold: one that would drop nothing or everything is exactly 0 or 1.
+
+        Raises:
+            RateError: a schedule of the step.
+
+        Example:
+            >>> [linear(0, 0.2).along(place, 3) for place in range(3)]
+            [0.0, 0.1, 0.2]
+        """
+        if self.steps is not None:
+            raise RateError(f"expected a ramp over the depth, without steps; got {self}.")
+        rate = float(self._between(np.float64(place / (count - 1) if count > 1 else 1), np))
+        level = threshold(rate, constant=False)
+        return level / LEVELS if level in {0, LEVELS} else rate
+
+    def __str__(self) -> str:
+        """As it was written."""
+        if self.name == "early":
+            return f"early({self.start}, until={self.begin})"
+        if self.name == "late":
+            return f"late({self.end}, after={self.begin})"
+        steps = "" if self.steps is None else f", steps={self.steps}"
+        return f"{self.name}({self.start}, {self.end}{steps}{f', begin={self.begin}' if self.begin else ''})"
+
+    __repr__ = __str__
+
+    def _between(self, share: Any, xp: Any) -> Any:
+        """The rate when this share of the way from `start` to `end` is gone."""
         if self.name == "cosine":
             share = (1 - xp.cos(share * np.pi)) / 2
-        return self.start + (self.end - self.start) * share
+        return self.start * (1 - share) + self.end * share  # exact at both ends
+
+    def _why_unresolved(self) -> str:
+        return (
+            f"expected a rate, or a schedule with steps=...; got {self}, a ramp over the depth of several layers, of "
+            "which a layer alone knows nothing. Give the layer to thinned.torch.convert(model, {pattern: layer}), "
+            "which sets the rate of each layer that the pattern matches."
+        )
 
 
-def linear(start: float, end: float, *, steps: int, begin: int = 0) -> Schedule:
-    """From one rate to another in equal steps.
+@lru_cache(maxsize=1024)
+def _at(schedule: Schedule, step: int) -> float:
+    """Many layers of a model ask the same of each step."""
+    return round(float(schedule.at(np.float64(step), np)) * LEVELS) / LEVELS
+
+
+def linear(start: float, end: float, *, steps: int | None = None, begin: int = 0) -> Schedule:
+    """From one rate to another in equal steps: of training, or without `steps` from layer to layer.
 
         rate(t) = start + (end - start) * clip((t - begin) / steps, 0, 1)
+        rate(l) = start + (end - start) * l / (L - 1)
+
+    The second is a ramp over the L layers that a pattern of `thinned.torch.convert` matches, in their order.
 
     Args:
-        start: the rate until step `begin`, in [0, 1].
-        end: the rate after `steps` more, in [0, 1].
-        steps: how many, 1 or more.
+        start: the rate until step `begin`, or of the first layer, in [0, 1].
+        end: the rate after `steps` more, or of the last layer, in [0, 1].
+        steps: how many, 1 or more; None is a ramp over the depth.
         begin: the step at which the change starts.
 
     Raises:
@@ -70,12 +145,14 @@ def linear(start: float, end: float, *, steps: int, begin: int = 0) -> Schedule:
         0.375
 
     References:
-        Morerio, Cavazza, Volpi, Vidal, Murino, "Curriculum Dropout", 2017, https://arxiv.org/abs/1703.06229.
+        Morerio, Cavazza, Volpi, Vidal, Murino, "Curriculum Dropout", 2017, https://arxiv.org/abs/1703.06229 (of the
+        step); Huang, Sun, Liu, Sedra, Weinberger, "Deep Networks with Stochastic Depth", 2016,
+        https://arxiv.org/abs/1603.09382 (by depth). We differ: their curriculum is an exponential that only grows.
     """
     return _checked(Schedule("linear", start, end, steps, begin), least=1)
 
 
-def cosine(start: float, end: float, *, steps: int, begin: int = 0) -> Schedule:
+def cosine(start: float, end: float, *, steps: int | None = None, begin: int = 0) -> Schedule:
     """From one rate to another along half a cosine: slow, fast, slow.
 
         rate(t) = start + (end - start) * (1 - cos(pi clip((t - begin) / steps, 0, 1))) / 2
@@ -104,8 +181,7 @@ def early(rate: float, *, until: int) -> Schedule:
         (0.5, 0.0)
 
     References:
-        Liu, Xu, Jin, Chen, Wang, Xie, Huang, Darrell, "Dropout Reduces Underfitting", 2023,
-        https://arxiv.org/abs/2303.01500.
+        Liu, Xu, Jin, Shen, Darrell, "Dropout Reduces Underfitting", 2023, https://arxiv.org/abs/2303.01500.
     """
     return _checked(Schedule("early", rate, 0.0, 0, until), least=0)
 
@@ -125,7 +201,7 @@ def late(rate: float, *, after: int) -> Schedule:
         (0.0, 0.5)
 
     References:
-        Liu et al., "Dropout Reduces Underfitting", 2023, https://arxiv.org/abs/2303.01500.
+        Liu, Xu, Jin, Shen, Darrell, "Dropout Reduces Underfitting", 2023, https://arxiv.org/abs/2303.01500.
     """
     return _checked(Schedule("late", 0.0, rate, 0, after), least=0)
 
@@ -158,6 +234,8 @@ def _checked(schedule: Schedule, *, least: int) -> Schedule:
             )
     for name, lowest in (("steps", least), ("begin", 0)):
         value = getattr(schedule, name)
+        if name == "steps" and value is None and schedule.begin == 0:
+            continue
         if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value < 1 << 32:
             raise RateError(
                 f"expected a whole number in [{lowest}, 2^32); got {name}={value!r} in {schedule.name}(...)."

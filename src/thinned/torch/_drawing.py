@@ -50,7 +50,7 @@ class Drawing(nn.Module):
             seed, site, step, draw = self.ticket(x, part).unbind()
             return seed, site, step, draw
         found = binding.use(part_name(self._name, part) if part else self._name)
-        return binding.seed, found.site, found.step, 0
+        return binding.seed, found.site, found.step, found.draw
 
     def ticket(self, x: Tensor, part: str = "") -> Tensor:
         """The same as a tensor of four, for a bound module where something traces.
@@ -68,7 +68,7 @@ class Drawing(nn.Module):
             )
         # A transformation or a dispatch mode, in eager code: the address is known here.
         found = binding.use(part_name(self._name, part) if part else self._name)
-        return torch.tensor([binding.signed_seed, found.site, found.step, 0], device="cpu")
+        return torch.tensor([binding.signed_seed, *found], device="cpu")
 
     def window(self, x: Tensor) -> Window | None:
         """Where the rows of `x` lie in the global batch, for draws that differ between samples."""
@@ -79,13 +79,14 @@ class Drawing(nn.Module):
 
         Raises:
             BindError: a schedule in a free module, which has no step.
+            RateError: a ramp over the depth, which `convert` makes one rate for each layer of.
         """
         if not isinstance(rate, Schedule):
             return rate
-        if self._binding is None:
+        if self._binding is None and rate.steps is not None:
             raise BindError(
-                f"expected a bound model for {type(self).__name__} with the schedule {rate.name}(...), whose rate "
-                "follows the model's step; got a free layer. Call thinned.torch.bind(model, seed)."
+                f"expected a bound model for {type(self).__name__} with {rate}, whose rate follows the model's step; "
+                "got a free layer. Call thinned.torch.bind(model, seed)."
             )
         step = address[2]
         return rate.at(step.double(), torch) if isinstance(step, Tensor) else rate(int(step))
