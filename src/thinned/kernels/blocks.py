@@ -1,0 +1,282 @@
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, call-arg, attr-defined, unreachable"
+"""DropBlock on the CPU, in Numba: the same bits as `methods.drop_block.keep`.
+
+Seeds are whole words, and nearly all of them drop nothing. So words are made a few thousand at a time, compared 64 at
+once into the bits of one number, and only a bit that is set costs more: its block is cleared in a mask of 16-bit
+numbers, which then takes the place of half-words in the kernel of plain dropout. What is newly cleared is counted, so
+that nobody sums a mask.
+
+Where there are samples enough for all threads, a thread does a sample at a time, and its mask stays in cache. Where
+there are not, one call clears masks plane by plane, and a second multiplies.
+
+Numba keeps compiled code by the age of its file alone: touch this one when what it takes from `cpu.py` changes.
+"""
+
+import ctypes
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import carray, float32, float64, int16, int64, njit, types, uint16, uint32, uint64
+from numba.extending import intrinsic
+
+from thinned.kernels import cpu
+from thinned.kernels.block import DROP
+from thinned.kernels.compiled import Kernel, kernel
+from thinned.kernels.cpu import BLOCK, _fill, _pointer, _stretch, _take
+from thinned.kernels.execute import GRAIN, Coordinates, Memory, Team, crew
+from thinned.mask.rate import WIDE_LEVELS
+from thinned.methods.drop_block import BlockPlan
+
+WORDS = 4 * BLOCK
+"""How many seeds are drawn at once."""
+
+SAMPLES, CLEAR, MULTIPLY = 0, 1, 2
+"""What a call does: whole samples; the masks of planes; the products of planes."""
+
+COUNT = 17
+
+(
+    X, Y, ELEMENTS, PLACE, ENTRIES, MASKS, LOST, TASK, SIZE, PIECE, NEXT, LEVEL, DRAW, SITE, STEP, KEY0, KEY1,
+) = range(COUNT)  # fmt: skip
+
+BATCH, CHANNELS, PLANES, LENGTHS, BLOCKS, BASES = 0, 1, 2, 3, 6, 9
+"""What stands where in the array that `PLACE` points at: planes are the masks of a sample, `BASES` the first seed of
+each sample. There are three lengths and three sizes of a block, the first ones 1 where axes are fewer."""
+
+
+@intrinsic
+def _hits(_context, _address, _level):
+    """The bits of the 64 words at an address that are below a level, the first word's lowest."""
+
+    def build(context, builder, _signature, arguments):
+        address, level = arguments
+        width, word = 16, ir.IntType(32)
+        lanes = ir.VectorType(word, width)
+        first = builder.insert_element(ir.Constant(lanes, ir.Undefined), level, ir.Constant(word, 0))
+        levels = builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(word, width), [0] * width))
+        place, found = builder.inttoptr(address, lanes.as_pointer()), ir.Constant(ir.IntType(64), 0)
+        for part in range(64 // width):
+            values = builder.load(builder.gep(place, [ir.Constant(word, part)]), align=4)
+            below = builder.bitcast(builder.icmp_unsigned("<", values, levels), ir.IntType(width))
+            bits = builder.shl(builder.zext(below, found.type), ir.Constant(found.type, part * width))
+            found = builder.or_(found, bits)
+        return found
+
+    return uint64(int64, uint32), build
+
+
+@intrinsic
+def _lowest(_context, _bits):
+    """The place of the lowest bit that is set."""
+
+    def build(_context, builder, _signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return int64(uint64), build
+
+
+@njit(nogil=True)
+def _clear(mask, seed, planes, place, level, draw, site, step, key0, key1):
+    """Clear what the seeds of `planes` planes drop, the first of them `seed`; returns how many elements that are."""
+    if level >= WIDE_LEVELS:
+        mask[:] = 0
+        return mask.size
+    depth, height, width = place[LENGTHS], place[LENGTHS + 1], place[LENGTHS + 2]
+    deep, high, wide = place[BLOCKS], place[BLOCKS + 1], place[BLOCKS + 2]
+    columns = width + wide - 1
+    area = (height + high - 1) * columns
+    volume = (depth + deep - 1) * area
+    words = np.empty(WORDS, np.uint32)
+    memory = int64(words.ctypes.data)
+    below = np.uint32(level)
+    lost, position, end = 0, 0, planes * volume
+    mask[:] = 1
+    while position < end:
+        lane = (seed + position) & 3
+        count = min(WORDS - lane, end - position)
+        _fill(words, uint64((seed + position) >> 2), (lane + count + 3) >> 2, draw, site, step, key0, key1)
+        for group in range(0, lane + count, 64):
+            bits = _hits(memory + 4 * group, below)
+            while bits:
+                word = group + _lowest(bits)
+                bits &= bits - uint64(1)
+                if word < lane or word >= lane + count:
+                    continue  # of a neighbour, or of what was drawn before
+                hit = position + word - lane
+                plane = hit // volume
+                z, hit = divmod(hit - plane * volume, area)
+                y, x = divmod(hit, columns)
+                left, right = max(x - wide + 1, 0), min(x + 1, width)
+                for k in range(max(z - deep + 1, 0), min(z + 1, depth)):
+                    for j in range(max(y - high + 1, 0), min(y + 1, height)):
+                        row = ((plane * depth + k) * height + j) * width
+                        for i in range(row + left, row + right):
+                            lost += mask[i]
+                            mask[i] = 0
+        position += count
+    return lost
+
+
+@njit(nogil=True)
+def _multiply(x, y, mask, scale, spare):
+    """A stretch, by the kernel of plain dropout: 1 is kept, 0 is not."""
+    for low in range(0, y.size, 8 * BLOCK):
+        high = min(low + 8 * BLOCK, y.size)
+        part = x[low:high]
+        _stretch(DROP, part, part, y[low:high], False, mask[low:high], 1, scale, spare)
+
+
+@njit(nogil=True)
+def _run(block, stored, factor):
+    word = carray(_pointer(block, int64), COUNT)
+    x = carray(_pointer(word[X], stored), word[ELEMENTS])
+    y = carray(_pointer(word[Y], stored), word[ELEMENTS])
+    place = carray(_pointer(word[PLACE], int64), word[ENTRIES])
+    task, level, channels, planes = word[TASK], word[LEVEL], place[CHANNELS], place[PLANES]
+    draw, site, step = uint64(word[DRAW]), uint64(word[SITE]), uint64(word[STEP])
+    key0, key1 = uint64(word[KEY0]), uint64(word[KEY1])
+    positions = place[LENGTHS] * place[LENGTHS + 1] * place[LENGTHS + 2]
+    volume = 1
+    for axis in range(3):
+        volume *= place[LENGTHS + axis] + place[BLOCKS + axis] - 1
+    spare = np.empty((3, 8 * BLOCK), type(factor(1)))
+    own = np.empty(planes * positions if task == SAMPLES else 0, np.uint16)
+    size = 0 if task == SAMPLES else place[BATCH] * planes * positions
+    masks = carray(_pointer(word[MASKS], uint16), size)
+    lost = carray(_pointer(word[LOST], int64), 0 if task == SAMPLES else place[BATCH])
+
+    low = _take(block + 8 * NEXT, word[PIECE])
+    while low < word[SIZE]:
+        for piece in range(low, min(low + word[PIECE], word[SIZE])):
+            if task == SAMPLES:
+                count = _clear(own, place[BASES + piece], planes, place, level, draw, site, step, key0, key1)
+                kept = own.size - count
+                scale = factor(own.size / kept) if kept else factor(0)
+                for channel in range(0, channels, planes):
+                    a = (piece * channels + channel) * positions
+                    b = a + own.size
+                    _multiply(x[a:b], y[a:b], own, scale, spare)
+            elif task == CLEAR:
+                sample, plane = divmod(piece, planes)
+                mask = masks[piece * positions : (piece + 1) * positions]
+                seed = place[BASES + sample] + plane * volume
+                count = _clear(mask, seed, 1, place, level, draw, site, step, key0, key1)
+                _take(word[LOST] + 8 * sample, count)
+            else:
+                sample, channel = divmod(piece, channels)
+                kept = planes * positions - lost[sample]
+                scale = factor(planes * positions / kept) if kept else factor(0)
+                first = (sample * planes + channel % planes) * positions
+                a = piece * positions
+                _multiply(
+                    x[a : a + positions], y[a : a + positions], masks[first : first + positions], scale, spare
+                )
+        low = _take(block + 8 * NEXT, word[PIECE])
+
+
+def drop_block_float32(block):  # noqa: D103
+    _run(block, float32, float32)
+
+
+def drop_block_float64(block):  # noqa: D103
+    _run(block, float64, float64)
+
+
+def drop_block_bfloat16(block):  # noqa: D103
+    _run(block, uint16, float32)
+
+
+def drop_block_float16(block):  # noqa: D103
+    _run(block, int16, float32)
+
+
+cpu.KERNELS["drop_block"] = {
+    "float32": drop_block_float32,
+    "float64": drop_block_float64,
+    "bfloat16": drop_block_bfloat16,
+    "float16": drop_block_float16,
+}
+
+
+class _Block(ctypes.c_int64 * COUNT):  # type: ignore[misc]
+    """A block of this kernel's own words, and what must live as long as they do."""
+
+    owners: tuple[object, ...] = ()
+
+
+def drop_block(
+    x: Memory, y: Memory, plan: BlockPlan, address: Coordinates, *, threads: int, team: Team = crew
+) -> None:
+    """Write `y = x m n / sum(m)`, each sample by its own sum, for the blocks at an address.
+
+    Args:
+        x: the input, in the plan's row-major order.
+        y: the output, like `x`; shares no byte with it.
+        plan: the decisions.
+        address: seed, site, step, draw.
+        threads: at most so many, the caller's own among them.
+        team: who runs them.
+    """
+    if not x.size:
+        return
+    place = _place(plan)
+    batch, channels, planes = (int(value) for value in place[:LENGTHS])
+    seeds = plan.where.logical_shape[2:]
+    work = max(x.size, batch * planes * int(np.prod(seeds)))
+    threads = max(1, min(threads, work // (2 * GRAIN)))
+    code = kernel("drop_block", x.dtype)
+    if threads == 1 or batch >= 4 * threads:
+        _call(code, x, y, place, plan, address, None, (SAMPLES, batch, 1), threads, team)
+        return
+    masks = np.empty(batch * planes * (x.size // (batch * channels)), np.uint16)
+    lost = np.zeros(batch, np.int64)
+    for task, size in ((CLEAR, batch * planes), (MULTIPLY, batch * channels)):
+        piece = -(-size // (4 * threads))
+        _call(code, x, y, place, plan, address, (masks, lost), (task, size, piece), threads, team)
+
+
+def _call(
+    code: Kernel,
+    x: Memory,
+    y: Memory,
+    place: npt.NDArray[np.int64],
+    plan: BlockPlan,
+    address: Coordinates,
+    shared: tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]] | None,
+    task: tuple[int, int, int],
+    threads: int,
+    team: Team,
+) -> None:
+    seed, site, step, draw = address
+    masks, lost = (0, 0) if shared is None else (_at(shared[0]), _at(shared[1]))
+    block: Any = _Block(
+        x.address, y.address, x.size, _at(place), place.size, masks, lost, *task, 0, plan.threshold, draw, site,
+        step, seed & 0xFFFFFFFF, seed >> 32,
+    )  # fmt: skip
+    block.owners = x, y, place, shared
+    if threads == 1:
+        code.call(block)
+    else:
+        team(code, block, threads)
+
+
+@lru_cache(maxsize=256)
+def _place(plan: BlockPlan) -> npt.NDArray[np.int64]:
+    """Sizes and first seeds, as the kernel reads them. Plans compare by identity, and are themselves cached."""
+    batch, channels, *lengths = plan.shape
+    where = plan.where
+    planes = where.mask_shape[1]
+    index = where.index[0]
+    samples = np.arange(index, index + batch) if isinstance(index, int) else index
+    samples = np.zeros(batch, np.int64) if 0 in where.shared else samples
+    bases = samples * int(np.prod(where.logical_shape[1:]))
+    ones = (1,) * (3 - len(lengths))
+    return np.array([batch, channels, planes, *ones, *lengths, *ones, *plan.block, *bases], np.int64)
+
+
+def _at(array: npt.NDArray[Any]) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
