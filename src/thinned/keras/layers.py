@@ -11,6 +11,7 @@ from thinned.keras._backend import backend
 from thinned.keras._binding import Binding, Draw, adopt
 from thinned.keras._noise_shape import shared_by
 from thinned.mask.rate import threshold
+from thinned.methods.schedule import Schedule
 from thinned.methods.site import check_site
 
 __all__ = ["Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"]
@@ -28,6 +29,8 @@ class _Layer(keras.layers.Dropout):  # type: ignore[misc]
     def __init__(self, *args: Any, site: str | None = None, **kwargs: Any) -> None:
         check_site(site)
         _check_seed(kwargs.get("seed"))
+        if isinstance(rate := args[0] if args else kwargs.get("rate"), Schedule):
+            threshold(rate)  # type: ignore[arg-type]  # which is no number, and Keras would compare it with some
         super().__init__(*args, **kwargs)
         threshold(self.rate)
         self.site = site
