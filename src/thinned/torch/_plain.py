@@ -17,8 +17,23 @@ _LOW = 0xFFFFFFFF
 def keep(where: Layout, address: Coordinates, level: int, device: torch.device) -> Tensor:
     """The mask as a bool tensor: the array's shape, with 1 on shared axes."""
     elements = torch.as_tensor(where.elements(), device=device)
-    seed, site, step, draw = address
     block, lane = elements >> 3, elements & 7
+    c0, c1, c2, c3 = calls(block, address)
+    word = torch.where(lane < 4, torch.where(lane < 2, c0, c1), torch.where(lane < 6, c2, c3))
+    return ((word >> (16 * (lane & 1))) & 0xFFFF) >= level
+
+
+def words(where: Layout, address: Coordinates, device: torch.device) -> Tensor:
+    """The whole word of each element, in the wide variant: int64, the array's shape with 1 on shared axes."""
+    elements = torch.as_tensor(where.elements(), device=device)
+    c0, c1, c2, c3 = calls(elements >> 2, address)
+    lane = elements & 3
+    return torch.where(lane < 2, torch.where(lane < 1, c0, c1), torch.where(lane < 3, c2, c3))
+
+
+def calls(block: Tensor, address: Coordinates) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The four words of the Philox calls with these numbers."""
+    seed, site, step, draw = address
     c0, c1 = block & _LOW, (block >> 32) + (draw << 16)
     c2, c3 = torch.full_like(block, site), torch.full_like(block, step)
     k0, k1 = seed & _LOW, seed >> 32
@@ -27,8 +42,7 @@ def keep(where: Layout, address: Coordinates, level: int, device: torch.device) 
         high1, low1 = _product(MULTIPLIERS[1], c2)
         c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
         k0, k1 = (k0 + WEYL[0]) & _LOW, (k1 + WEYL[1]) & _LOW
-    word = torch.where(lane < 4, torch.where(lane < 2, c0, c1), torch.where(lane < 6, c2, c3))
-    return ((word >> (16 * (lane & 1))) & 0xFFFF) >= level
+    return c0, c1, c2, c3
 
 
 def thin(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor | None) -> Tensor:
