@@ -4,7 +4,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Hashable, Iterable, Iterator
-from typing import Any, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -26,21 +26,28 @@ _ROOT = ("root",)
 _bindings: "weakref.WeakValueDictionary[int, Binding]" = weakref.WeakValueDictionary()
 
 
+class Again(NamedTuple):
+    """What `draws` asks of the calls within it: a draw, at a step; -1 means one that `resolved` finds."""
+
+    draw: int
+    step: int = -1
+
+
 class _Call:
     """One call of the root: its step, how often each layer has drawn in it, and who made it.
 
     Args:
-        step: of its draws.
+        at: the step and the draw of all its draws.
         node: the node of the backward pass that repeats it, if one does.
         frame: the identity of the frame that the call runs in.
         took: whether the model's step has moved on for it.
     """
 
-    __slots__ = ("frame", "node", "rows", "step", "took", "uses")
+    __slots__ = ("draw", "frame", "node", "rows", "step", "took", "uses")
 
-    def __init__(self, step: int, node: int | None, frame: int = 0, took: bool = True) -> None:
+    def __init__(self, at: Draw, node: int | None, frame: int = 0, took: bool = True) -> None:
         self.took = took
-        self.step = step
+        self.step, self.draw = at.step, at.draw
         self.node = node
         self.frame = frame
         self.uses: dict[str, int] = {}
@@ -48,11 +55,18 @@ class _Call:
 
 
 class _Active(threading.local):
-    """The root calls that this thread is in, the innermost last."""
+    """The root calls and the `draws` that this thread is in, the innermost last."""
 
     def __init__(self) -> None:
         self.calls: list[_Call] = []
+        self.again: list[Again] = []
         self.traced: _Call | None = None
+
+
+class _Last(threading.local):
+    """The step of this thread's last training call."""
+
+    step: int | None = None
 
 
 class Binding:
@@ -82,6 +96,9 @@ class Binding:
         self.identity = id(self)
         self.anchor = torch.tensor(self.identity, device="cpu")
         self.active = _Active()
+        self.last = _Last()
+        # What a `draws` inside the function that is being compiled asks for; None at any other time.
+        self.traced_again: Again | None = None
         self.history = History()
         self._sites: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
@@ -132,25 +149,44 @@ class Binding:
             # may have taken its place in memory.
             running = _running() - {frame}
             calls[:] = [call for call in calls if call.frame in running]
-        calls.append(_Call(self.advance(training, _ROOT), recomputing_node(), frame, training))
+        again = self.active.again[-1] if self.active.again else None
+        at = self.advance(training, _ROOT, again)
+        calls.append(_Call(at, recomputing_node(), frame, training or again is not None))
 
-    def begin_traced(self, training: bool, ordinal: int) -> int:
+    def begin_traced(self, training: bool, ordinal: int, again: Again | None) -> int:
         """The same, asked for by a compiled graph, whose root call has no end that one could see."""
-        self.active.traced = _Call(self.advance(training, (*_ROOT, ordinal)), recomputing_node())
-        return self.active.traced.step
+        if again is not None:
+            again = self.resolved(again)
+        elif self.active.again:
+            again = self.active.again[-1]
+        at = self.advance(training, (*_ROOT, ordinal), again)
+        self.active.traced = _Call(at, recomputing_node())
+        return at.step
 
-    def advance(self, training: bool, who: tuple[object, ...]) -> int:
-        """The step of a root call that begins now: that of the call it repeats, if it repeats one."""
+    def advance(self, training: bool, who: tuple[object, ...], again: Again | None = None) -> Draw:
+        """The step and draw of a root call that begins now: those of the call it repeats, if it repeats one."""
         node = recomputing_node()
         draw = None if node is None else self.history.recall(who, node)
+        if draw is None and again is not None:
+            draw = Draw(0, again.step, again.draw)
         if draw is None:
             with self._lock:  # two threads that call one model have steps of their own
                 draw = Draw(0, self.step)
                 if training:
                     self.step = _next(self.step)
+            if training:
+                self.last.step = draw.step
         self.history.begin(draw)
         self.history.note(who, draw)
-        return draw.step
+        return draw
+
+    def resolved(self, again: Again) -> Again:
+        """With a step: its own, that of the `draws` around it, or of this thread's or the model's last call."""
+        if again.step >= 0:
+            return again
+        if self.active.again:
+            return Again(again.draw, self.active.again[-1].step)
+        return Again(again.draw, max(self.step - 1, 0) if self.last.step is None else self.last.step)
 
     def end(self, *_: Any) -> None:
         """After the root's forward, or its exception."""
@@ -181,11 +217,12 @@ class Binding:
                 raise BindError(self._why_unknown(name, node))
             count = call.uses.get(name, 0)
             call.uses[name] = count + 1
-            draw = Draw(self.site(name, count), call.step)
+            draw = Draw(self.site(name, count), call.step, call.draw)
             if not call.took and call.node is None:  # what draws is no layer of ours: see `patched`
                 call.took = True
                 with self._lock:
                     self.step = _next(self.step)
+                self.last.step = call.step
         self.history.note(who, draw)
         return draw
 
@@ -221,7 +258,7 @@ class Binding:
         call = self.active.calls[-1] if self.active.calls else self.active.traced
         if call is not None and rows not in call.rows:
             call.rows.append(rows)
-            self._ranks.compare(call.step, rows, len(call.rows) - 1)
+            self._ranks.compare(call.step, rows, len(call.rows) - 1, call.draw)
 
     def save(self, _: nn.Module, state_dict: dict[str, Any], prefix: str, *__: Any) -> None:
         """Add seed and step to a state dict."""
@@ -243,6 +280,7 @@ class Binding:
                 "Leave it out of that, or delete the key and bind the model again."
             )
         self.signed_seed, self.step = address.tolist()
+        self.last = _Last()
         self._ranks = self._meeting()  # steps that were compared before may come again
 
     def _why_unknown(self, name: str, node: int | None) -> str:

@@ -253,7 +253,7 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
         # A checkpoint runs its piece again outside the module that called it, so no name tells those draws
         # apart; their order does.
         draw = binding.use(self._running.path[-1] if self._running.path else "", who=_FUNCTIONAL)
-        return drop(x, p, (binding.seed, draw.site, draw.step, 0), share, binding.window(x), inplace=inplace)
+        return drop(x, p, (binding.seed, *draw), share, binding.window(x), inplace=inplace)
 
     def _follow(self, root: nn.Module) -> None:
         """Know at each moment which module runs."""

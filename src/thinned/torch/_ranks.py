@@ -32,13 +32,14 @@ class Ranks:
         self._what = what
         self._name: str | None = None
 
-    def compare(self, step: int, rows: int, place: int) -> None:
+    def compare(self, step: int, rows: int, place: int, draw: int = 0) -> None:
         """Raise if a neighbour holds other than `rows` rows.
 
         Args:
             step: of the call.
             rows: of axis 0, here.
             place: which of the sizes that this call has met.
+            draw: of the call, one of several at its step.
 
         Raises:
             BindError: says both numbers, and what to do.
@@ -52,7 +53,7 @@ class Ranks:
             self._name = f"{self._what}-{_made[self._what]}"
         size, rank = found
         for one, other in {(rank, (rank + 1) % size), ((rank - 1) % size, rank)}:
-            self._compare(f"thinned/{self._name}/{one}-{other}/{step}/{place}", step, rows, rank)
+            self._compare(f"thinned/{self._name}/{one}-{other}/{step}/{draw}/{place}", step, rows, rank)
 
     @staticmethod
     def _compare(key: str, step: int, rows: int, rank: int) -> None:

@@ -49,6 +49,7 @@ class Draw(NamedTuple):
 
     site: int
     step: int
+    draw: int = 0
 
 
 class _Noted(NamedTuple):
@@ -142,7 +143,7 @@ class History:
         place = bisect_right(begun, node, key=lambda call: call.sequence) - 1
         if place < 0 or _has_forgotten(log, begun[place].sequence):
             return None
-        found = {noted.draw for noted in log if noted.draw.step == begun[place].draw.step}
+        found = {noted.draw for noted in log if noted.draw[1:] == begun[place].draw[1:]}
         return found.pop() if len(found) == 1 else None
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from thinned.errors import BindError
-from thinned.torch._binding import Binding, binding_at
+from thinned.torch._binding import Again, Binding, binding_at
 
 _counts: dict[str, tuple[object, int]] = {}
 """What is counted in the trace under way, and which trace that is; used by one tracing thread at a time."""
@@ -27,7 +27,9 @@ def begin(binding: Binding, training: bool, args: Any, kwargs: Any) -> tuple[Any
     place = next((i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)), None)
     if place is None:
         raise BindError("expected a tensor among the inputs of a bound model that is compiled; got none.")
-    call = torch.ops.thinned.advance(binding.anchor, training, _count("call"))
+    again = binding.traced_again
+    draw, step = (-1, -1) if again is None else (again.draw, again.step)
+    call = torch.ops.thinned.advance(binding.anchor, training, _count("call"), draw, step)
     leaves[place] = torch.ops.thinned.after(leaves[place], call)
     return tree_unflatten(leaves, spec)  # type: ignore[no-any-return]
 
@@ -58,9 +60,10 @@ def _trace() -> tuple[object, int]:
 
 
 @torch.library.custom_op("thinned::advance", mutates_args=())
-def advance(anchor: Tensor, training: bool, ordinal: int) -> Tensor:
-    """A root call begins; its step."""
-    return torch.tensor(_binding(anchor).begin_traced(training, ordinal), device="cpu")
+def advance(anchor: Tensor, training: bool, ordinal: int, draw: int, step: int) -> Tensor:
+    """A root call begins; its step. `draw` is -1 outside a `draws` of the same graph, `step` where it says none."""
+    again = None if draw < 0 else Again(draw, step)
+    return torch.tensor(_binding(anchor).begin_traced(training, ordinal, again), device="cpu")
 
 
 @torch.library.custom_op("thinned::ask", mutates_args=())
@@ -69,7 +72,7 @@ def ask(anchor: Tensor, place: Tensor, x: Tensor, ordinal: int, whole: bool) -> 
     binding = _binding(anchor)
     draw = binding.use(binding.names[int(place)], ordinal, whole=whole)
     binding.meet(x)
-    return torch.tensor([binding.signed_seed, draw.site, draw.step, 0], device="cpu")
+    return torch.tensor([binding.signed_seed, *draw], device="cpu")
 
 
 @torch.library.custom_op("thinned::after", mutates_args=())
@@ -79,7 +82,7 @@ def after(x: Tensor, call: Tensor) -> Tensor:
 
 
 @advance.register_fake
-def _(anchor: Tensor, training: bool, ordinal: int) -> Tensor:
+def _(anchor: Tensor, training: bool, ordinal: int, draw: int, step: int) -> Tensor:
     return anchor.new_empty(())
 
 

@@ -36,8 +36,8 @@ class BernoulliLayer(Drawing, nn.modules.dropout._DropoutNd):
         if is_traced(input, self.p):
             return self._traced(input, share, binding)
         draw = binding.use(self._name)
-        address = (binding.seed, draw.site, draw.step, 0)
-        return drop(input, self.p, address, share, binding.window(input), inplace=self.inplace)
+        address = (binding.seed, draw.site, draw.step, draw.draw)
+        return drop(input, self.p, address, share, self.window(input), inplace=self.inplace)
 
     def extra_repr(self) -> str:
         """PyTorch's, and the site where one was given."""
@@ -47,7 +47,7 @@ class BernoulliLayer(Drawing, nn.modules.dropout._DropoutNd):
         if x.is_nested:
             return ragged(x, share, binding.batch, lambda values: self._traced(values, (), binding))
         at = with_level(self.ticket(x), self.p)
-        result = thin_at(x, at, share, binding.window(x))
+        result = thin_at(x, at, share, self.window(x))
         return x.copy_(result) if self.inplace else result
 
 
