@@ -1,4 +1,4 @@
-"""Some few elements of a mask in plain Python integers: what decides in microseconds whether a layer runs at all."""
+"""Some few elements of a mask in plain Python integers: what decides in microseconds whether a layer runs."""
 
 from thinned.mask.philox import MULTIPLIERS, ROUNDS, WEYL
 

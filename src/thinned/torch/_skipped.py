@@ -15,8 +15,8 @@ from thinned.torch._ticket import is_forward_mode, is_traced
 def skipped(y: Tensor, modules: Iterable[nn.Module], inputs: Any = (), *, added: bool = False) -> Tensor:
     """A copy of `y`, whose graph holds modules that did not run.
 
-    So the parameters of a dropped block have gradients of zero and not none: optimisers treat them in each step alike,
-    and DistributedDataParallel, which waits for every parameter's gradient, needs no `find_unused_parameters`.
+    So the parameters of a dropped block have gradients of zero and not none: optimisers treat them in each step
+    alike, and DistributedDataParallel, which waits for every gradient, needs no `find_unused_parameters`.
 
     Args:
         y: what there is without them.

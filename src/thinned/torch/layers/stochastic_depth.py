@@ -100,8 +100,8 @@ class StochasticDepth(Drawing):
         if found.shape != shortcut.shape:
             raise ValueError(
                 f"expected a branch that returns a tensor like the shortcut's, of shape {tuple(shortcut.shape)}; "
-                f"got {tuple(found.shape)} from {type(self.branch).__name__}. Give a shortcut=..., a module that maps "
-                "the input to that shape."
+                f"got {tuple(found.shape)} from {type(self.branch).__name__}. Give a shortcut=..., a module that "
+                "maps the input to that shape."
             )
         return found.to(shortcut.dtype)
 
