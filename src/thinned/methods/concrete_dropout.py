@@ -21,7 +21,7 @@ def noise() -> npt.NDArray[np.float64]:
     """`log(u / (1 - u))` of each half-word's uniform `u = (h + 0.5) / 65536`; entry h belongs to h.
 
     Example:
-        >>> noise()[32768] > 0 > noise()[32767], len(noise())
+        >>> bool(noise()[32768] > 0 > noise()[32767]), len(noise())
         (True, 65536)
     """
     odd = 2 * np.arange(LEVELS, dtype=np.float64) + 1
