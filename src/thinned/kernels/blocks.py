@@ -1,15 +1,16 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, call-arg, attr-defined, unreachable"
 """DropBlock on the CPU, in Numba: the same bits as `methods.drop_block.keep`.
 
-Seeds are whole words, and nearly all of them drop nothing. So words are made a few thousand at a time, compared 64 at
-once into the bits of one number, and only a bit that is set costs more: its block is cleared in a mask of 16-bit
-numbers, which then takes the place of half-words in the kernel of plain dropout. What is newly cleared is counted, so
-that nobody sums a mask.
+Seeds are whole words, and nearly all of them drop nothing. So sixty-four words at a time are compared into the
+bits of one number, and only a bit that is set costs more: its block is cleared in a mask of 16-bit numbers, which
+then takes the place of half-words in the kernel of plain dropout. What is newly cleared is counted, so that nobody
+sums a mask.
 
 Where there are samples enough for all threads, a thread does a sample at a time, and its mask stays in cache. Where
 there are not, one call clears masks plane by plane, and a second multiplies.
 
-Numba keeps compiled code by the age of its file alone: touch this one when what it takes from `cpu.py` changes.
+Numba keeps compiled code by the age of its file alone: touch this one when what it takes from `cpu.py` or
+`vectors.py` changes.
 """
 
 import ctypes
@@ -19,32 +20,33 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba import carray, float32, float64, int16, int64, njit, types, uint16, uint32, uint64
+from numba import carray, float32, float64, int16, int64, njit, uint16, uint32, uint64
 from numba.extending import intrinsic
 
 from thinned.kernels import cpu
 from thinned.kernels.block import DROP
 from thinned.kernels.compiled import Kernel, kernel
-from thinned.kernels.cpu import BLOCK, _fill, _pointer, _stretch, _take
+from thinned.kernels.cpu import _group, _part, _pointer, _spare, _take
 from thinned.kernels.execute import GRAIN, Coordinates, Memory, Team, crew
+from thinned.kernels.vectors import GROUP, write_calls, write_drop
 from thinned.mask.rate import WIDE_LEVELS
 from thinned.methods.drop_block import BlockPlan
-
-WORDS = 4 * BLOCK
-"""How many seeds are drawn at once."""
 
 SAMPLES, CLEAR, MULTIPLY = 0, 1, 2
 """What a call does: whole samples; the masks of planes; the products of planes."""
 
-COUNT = 17
+SLACK = GROUP
+"""How many more numbers than elements a mask has, since it is read by whole groups."""
+
+COUNT = 16
 
 (
-    X, Y, ELEMENTS, PLACE, ENTRIES, MASKS, LOST, TASK, SIZE, PIECE, NEXT, LEVEL, DRAW, SITE, STEP, KEY0, KEY1,
+    X, Y, PLACE, ENTRIES, MASKS, LOST, TASK, SIZE, PIECE, NEXT, LEVEL, DRAW, SITE, STEP, KEY0, KEY1,
 ) = range(COUNT)  # fmt: skip
 
 BATCH, CHANNELS, PLANES, LENGTHS, BLOCKS, BASES = 0, 1, 2, 3, 6, 9
-"""What stands where in the array that `PLACE` points at: planes are the masks of a sample, `BASES` the first seed of
-each sample. There are three lengths and three sizes of a block, the first ones 1 where axes are fewer."""
+"""What stands where in the array that `PLACE` points at: planes are the masks of a sample, `BASES` the first seed
+of each sample. There are three lengths and three sizes of a block, the first ones 1 where axes are fewer."""
 
 
 @intrinsic
@@ -79,8 +81,8 @@ def _lowest(_context, _bits):
 
 
 @njit(nogil=True)
-def _clear(mask, seed, planes, place, level, draw, site, step, key0, key1):
-    """Clear what the seeds of `planes` planes drop, the first of them `seed`; returns how many elements that are."""
+def _clear(mask, seed, planes, place, level, spare, draw, site, step, key0, key1):
+    """Clear what the seeds of `planes` planes drop, the first of them `seed`; returns how many elements it is."""
     if level >= WIDE_LEVELS:
         mask[:] = 0
         return mask.size
@@ -89,51 +91,48 @@ def _clear(mask, seed, planes, place, level, draw, site, step, key0, key1):
     columns = width + wide - 1
     area = (height + high - 1) * columns
     volume = (depth + deep - 1) * area
-    words = np.empty(WORDS, np.uint32)
-    memory = int64(words.ctypes.data)
-    below = np.uint32(level)
-    lost, position, end = 0, 0, planes * volume
+    below, lost, end = np.uint32(level), 0, seed + planes * volume
     mask[:] = 1
-    while position < end:
-        lane = (seed + position) & 3
-        count = min(WORDS - lane, end - position)
-        _fill(words, uint64((seed + position) >> 2), (lane + count + 3) >> 2, draw, site, step, key0, key1)
-        for group in range(0, lane + count, 64):
-            bits = _hits(memory + 4 * group, below)
-            while bits:
-                word = group + _lowest(bits)
-                bits &= bits - uint64(1)
-                if word < lane or word >= lane + count:
-                    continue  # of a neighbour, or of what was drawn before
-                hit = position + word - lane
-                plane = hit // volume
-                z, hit = divmod(hit - plane * volume, area)
-                y, x = divmod(hit, columns)
-                left, right = max(x - wide + 1, 0), min(x + 1, width)
-                for k in range(max(z - deep + 1, 0), min(z + 1, depth)):
-                    for j in range(max(y - high + 1, 0), min(y + 1, height)):
-                        row = ((plane * depth + k) * height + j) * width
-                        for i in range(row + left, row + right):
-                            lost += mask[i]
-                            mask[i] = 0
-        position += count
+    # Sixteen calls from a multiple of sixteen on have the high half of their number in common.
+    for first in range(seed & ~63, end, 64):
+        call = uint64(first >> 2)
+        low, c1 = call & uint64(0xFFFFFFFF), (call >> uint64(32)) + (draw << uint64(16))
+        write_calls(spare, low, c1, site, step, key0, key1)
+        write_calls(spare + 128, low + uint64(8), c1, site, step, key0, key1)
+        bits: Any = _hits(spare, below)
+        while bits:
+            hit = first + _lowest(bits) - seed
+            bits &= bits - uint64(1)
+            if hit < 0 or hit >= end - seed:
+                continue  # of a neighbour
+            plane = hit // volume
+            z, hit = divmod(hit - plane * volume, area)
+            y, x = divmod(hit, columns)
+            left, right = max(x - wide + 1, 0), min(x + 1, width)
+            for k in range(max(z - deep + 1, 0), min(z + 1, depth)):
+                for j in range(max(y - high + 1, 0), min(y + 1, height)):
+                    row = ((plane * depth + k) * height + j) * width
+                    for i in range(row + left, row + right):
+                        lost += mask[i]
+                        mask[i] = 0
     return lost
 
 
 @njit(nogil=True)
-def _multiply(x, y, mask, scale, spare):
-    """A stretch, by the kernel of plain dropout: 1 is kept, 0 is not."""
-    for low in range(0, y.size, 8 * BLOCK):
-        high = min(low + 8 * BLOCK, y.size)
-        part = x[low:high]
-        _stretch(DROP, part, part, y[low:high], False, mask[low:high], 1, scale, spare)
+def _multiply(x, y, stored, start, count, mask, scale, spare):
+    """A stretch of elements by the kernel of plain dropout; `mask` is an address, 1 is kept there, 0 is not."""
+    level, end = np.int32(1), start + count
+    while start + GROUP <= end:
+        _group(write_drop, x, x, y, start, mask, level, scale, spare)
+        start, mask = start + GROUP, mask + 2 * GROUP
+    if start < end:
+        _part(DROP, x, x, y, stored, start, end - start, mask, level, scale, spare)
 
 
 @njit(nogil=True)
 def _run(block, stored, factor):
     word = carray(_pointer(block, int64), COUNT)
-    x = carray(_pointer(word[X], stored), word[ELEMENTS])
-    y = carray(_pointer(word[Y], stored), word[ELEMENTS])
+    x, y = _pointer(word[X], stored), _pointer(word[Y], stored)
     place = carray(_pointer(word[PLACE], int64), word[ENTRIES])
     task, level, channels, planes = word[TASK], word[LEVEL], place[CHANNELS], place[PLANES]
     draw, site, step = uint64(word[DRAW]), uint64(word[SITE]), uint64(word[STEP])
@@ -142,39 +141,37 @@ def _run(block, stored, factor):
     volume = 1
     for axis in range(3):
         volume *= place[LENGTHS + axis] + place[BLOCKS + axis] - 1
-    spare = np.empty((3, 8 * BLOCK), type(factor(1)))
-    own = np.empty(planes * positions if task == SAMPLES else 0, np.uint16)
-    size = 0 if task == SAMPLES else place[BATCH] * planes * positions
-    masks = carray(_pointer(word[MASKS], uint16), size)
-    lost = carray(_pointer(word[LOST], int64), 0 if task == SAMPLES else place[BATCH])
+    whole, spare = planes * positions, _spare()
+    own = np.empty(whole + SLACK if task == SAMPLES else 0, np.uint16)
 
     low = _take(block + 8 * NEXT, word[PIECE])
     while low < word[SIZE]:
         for piece in range(low, min(low + word[PIECE], word[SIZE])):
             if task == SAMPLES:
-                count = _clear(own, place[BASES + piece], planes, place, level, draw, site, step, key0, key1)
-                kept = own.size - count
-                scale = factor(own.size / kept) if kept else factor(0)
+                seed, mask = place[BASES + piece], int64(own.ctypes.data)
+                lost = _clear(own[:whole], seed, planes, place, level, spare, draw, site, step, key0, key1)
+                scale = _scale(whole, lost, factor)
                 for channel in range(0, channels, planes):
-                    a = (piece * channels + channel) * positions
-                    b = a + own.size
-                    _multiply(x[a:b], y[a:b], own, scale, spare)
+                    start = (piece * channels + channel) * positions
+                    _multiply(x, y, stored, start, whole, mask, scale, spare)
             elif task == CLEAR:
                 sample, plane = divmod(piece, planes)
-                mask = masks[piece * positions : (piece + 1) * positions]
+                cleared = carray(_pointer(word[MASKS] + 2 * piece * positions, uint16), positions)
                 seed = place[BASES + sample] + plane * volume
-                count = _clear(mask, seed, 1, place, level, draw, site, step, key0, key1)
-                _take(word[LOST] + 8 * sample, count)
+                lost = _clear(cleared, seed, 1, place, level, spare, draw, site, step, key0, key1)
+                _take(word[LOST] + 8 * sample, lost)
             else:
                 sample, channel = divmod(piece, channels)
-                kept = planes * positions - lost[sample]
-                scale = factor(planes * positions / kept) if kept else factor(0)
-                first = (sample * planes + channel % planes) * positions
-                a = piece * positions
-                _multiply(
-                    x[a : a + positions], y[a : a + positions], masks[first : first + positions], scale, spare
-                )
+                scale = _scale(whole, carray(_pointer(word[LOST], int64), sample + 1)[sample], factor)
+                mask = word[MASKS] + 2 * (sample * planes + channel % planes) * positions
+                _multiply(x, y, stored, piece * positions, positions, mask, scale, spare)
         low = _take(block + 8 * NEXT, word[PIECE])
+
+
+@njit(nogil=True)
+def _scale(whole, lost, factor):
+    """One over the share that is kept, and 0 where nothing is: rounded once, to the type of the multiplication."""
+    return factor(whole / (whole - lost)) if whole > lost else factor(0)
 
 
 def drop_block_float32(block):  # noqa: D103
@@ -231,7 +228,7 @@ def drop_block(
     if threads == 1 or batch >= 4 * threads:
         _call(code, x, y, place, plan, address, None, (SAMPLES, batch, 1), threads, team)
         return
-    masks = np.empty(batch * planes * (x.size // (batch * channels)), np.uint16)
+    masks = np.empty(planes * (x.size // channels) + SLACK, np.uint16)
     lost = np.zeros(batch, np.int64)
     for task, size in ((CLEAR, batch * planes), (MULTIPLY, batch * channels)):
         piece = -(-size // (4 * threads))
@@ -253,7 +250,7 @@ def _call(
     seed, site, step, draw = address
     masks, lost = (0, 0) if shared is None else (_at(shared[0]), _at(shared[1]))
     block: Any = _Block(
-        x.address, y.address, x.size, _at(place), place.size, masks, lost, *task, 0, plan.threshold, draw, site,
+        x.address, y.address, _at(place), place.size, masks, lost, *task, 0, plan.threshold, draw, site,
         step, seed & 0xFFFFFFFF, seed >> 32,
     )  # fmt: skip
     block.owners = x, y, place, shared
