@@ -8,6 +8,7 @@
     ├── ShapeError(ValueError)       an array whose axes, or a block whose sizes, a method cannot use
     ├── DtypeError(TypeError)        an array whose dtype no kernel can drop from
     ├── BindError(RuntimeError)      a bound layer whose address cannot be known
+    ├── ConvertError(ValueError)     a pattern or a template that no layer of a model can be swapped by
     ├── ConfigurationError(ValueError)   settings, seeds or a name that no study can have
     ├── DataError(ValueError)        data that is absent, altered, or of the wrong shape
     ├── RecordError(RuntimeError)    a store of results that cannot be written or read
@@ -21,6 +22,7 @@ __all__ = [
     "AddressError",
     "BindError",
     "ConfigurationError",
+    "ConvertError",
     "DataError",
     "DtypeError",
     "MissingExtraError",
@@ -63,6 +65,10 @@ class DtypeError(ThinnedError, TypeError):
 
 class BindError(ThinnedError, RuntimeError):
     """A bound layer was asked for a draw whose address cannot be known."""
+
+
+class ConvertError(ThinnedError, ValueError):
+    """A pattern that matches nothing that can be swapped, or a template that nothing can be swapped by."""
 
 
 class ConfigurationError(ThinnedError, ValueError):

@@ -15,6 +15,7 @@ class Report:
     Args:
         swapped: name -> what stands there now.
         left: name -> why it was left as it is, and what to do.
+        dry_run: nothing was done; `swapped` is what would stand there.
 
     Example:
         >>> print(Report({"drop": "Dropout(rate=0.5)"}, {"rnn": "draws inside one fused call"}))
@@ -25,10 +26,12 @@ class Report:
 
     swapped: dict[str, str] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
+    dry_run: bool = False
 
     def __str__(self) -> str:
         """One line a layer."""
-        lines = [f"swapped {len(self.swapped)}, left {len(self.left)}"]
+        verb = "a dry run: would swap" if self.dry_run else "swapped"
+        lines = [f"{verb} {len(self.swapped)}, left {len(self.left)}"]
         lines += [f"  {name or '(the model itself)'}: {what}" for name, what in self.swapped.items()]
         lines += [f"  {name or '(the model itself)'}: left; {why}" for name, why in self.left.items()]
         return "\n".join(lines)

@@ -132,12 +132,17 @@ def named_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
                 f"expected modules of Python; got {path or 'the model'!r}, compiled by torch.jit, whose draws no "
                 "address can reach. Use the model that it was compiled from."
             )
-        parts, owner, kept = path.split(".") if path else [], root, []
-        for part in parts:
-            if not _is_wrapped(owner, part):
-                kept.append(part)
-            owner = owner.get_submodule(part)
-        yield ".".join(kept), module
+        yield site_name(root, path), module
+
+
+def site_name(root: nn.Module, path: str) -> str:
+    """The path of a module but for the parts that wrappers put in it."""
+    owner, kept = root, []
+    for part in path.split(".") if path else []:
+        if not _is_wrapped(owner, part):
+            kept.append(part)
+        owner = owner.get_submodule(part)
+    return ".".join(kept)
 
 
 def _is_wrapped(owner: nn.Module, part: str) -> bool:

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from thinned.methods.conversion import drawn_by
+from thinned.torch._counterparts import why_not
 
 _FUNCTIONS = {
     "dropout", "dropout_", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
@@ -30,6 +31,9 @@ def why_left(module: nn.Module) -> str | None:
     """Why a module's own draws stay PyTorch's; None where it makes none."""
     if isinstance(module, (nn.modules.dropout._DropoutNd, nn.RNNBase, nn.MultiheadAttention)):
         return of_its_own(module)
+    known = why_not(module)
+    if known is not None:
+        return known
     if isinstance(module, torch.fx.GraphModule):
         names = {_name(node.target) for node in module.graph.nodes if node.op == "call_function"}
         calls = sorted(names & _FUNCTIONS)

@@ -1,0 +1,101 @@
+"""What the rules of `convert` do: which layers a pattern matches, and what each of them becomes."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from thinned.errors import ConvertError
+from thinned.methods.patterns import listed, matches, nearest
+from thinned.methods.schedule import Schedule
+
+Names = Mapping[nn.Module, list[str]]
+"""The modules of a model, in its order, with all the names that each has."""
+
+
+def planned(names: Names, rules: Mapping[str, nn.Module]) -> dict[nn.Module, nn.Module]:
+    """For each module that a rule matches, the layer that it becomes.
+
+    Raises:
+        ConvertError: see `convert`.
+    """
+    swaps: dict[nn.Module, nn.Module] = {}
+    for pattern, template in rules.items():
+        _check_template(pattern, template)
+        found = _matched(pattern, names)
+        free = [module for module in found if module not in swaps]
+        if not free:
+            raise ConvertError(
+                f"expected a pattern that is the first to match some layer; all that {pattern!r} matches, "
+                f"{listed([names[module][0] for module in found])}, earlier patterns match as well. Put it before them."
+            )
+        for place, module in enumerate(free):
+            swaps[module] = _copied(template, module, place, len(free))
+    return swaps
+
+
+def _check_template(pattern: str, template: Any) -> None:
+    if not isinstance(template, nn.Module) or not hasattr(type(template), "is_thinned"):
+        raise ConvertError(
+            f"expected a layer of thinned.torch as what {pattern!r} becomes, such as thinned.torch.Dropout(0.1); got "
+            f"{template!r}."
+        )
+    if any(True for _ in template.children()) or getattr(template, "_binding", None) is not None:
+        raise ConvertError(
+            f"expected a free layer that stands in a dropout's place as what {pattern!r} becomes; got "
+            f"{type(template).__name__}, which is bound or holds other modules. Make a new one, or put it into the "
+            "model by hand."
+        )
+
+
+def _matched(pattern: str, names: Names) -> list[nn.Module]:
+    """The modules that a pattern matches, each of which can be swapped."""
+    found = [module for module, own in names.items() if matches(pattern, own)]
+    able = [module for module in names if _can_be_swapped(module)]
+    if not found:
+        near = nearest(pattern, [names[module][0] for module in able or names])
+        raise ConvertError(
+            f"expected a pattern that matches a layer; {pattern!r} matches none of {len(names)} modules. "
+            + (f"The nearest are {listed(near)}." if near else "The model has no dropout.")
+        )
+    inside = {id(module) for module in found if _can_be_swapped(module)}
+    # A container is matched along with what is in it: `*drop*` matches a ModuleDict of dropouts.
+    found = [
+        module
+        for module in found
+        if id(module) in inside or not any(id(part) in inside for part in module.modules())
+    ]
+    wrong = [module for module in found if id(module) not in inside]
+    if wrong:
+        near = nearest(pattern, [names[module][0] for module in able])
+        raise ConvertError(
+            f"expected a pattern that matches dropout layers only, or an nn.Identity in the place of one; {pattern!r} "
+            f"matches {names[wrong[0]][0]!r}, a {type(wrong[0]).__name__}"
+            + (f", and {len(wrong) - 1} more that cannot be swapped" if len(wrong) > 1 else "")
+            + ". Narrow the pattern"
+            + (f", perhaps to {listed(near)}." if near else ".")
+        )
+    return found
+
+
+def _can_be_swapped(module: nn.Module) -> bool:
+    """Whether a module does nothing but drop, or nothing at all."""
+    if isinstance(module, nn.Identity):
+        return True
+    called = "drop" in type(module).__name__.lower() or isinstance(module, nn.modules.dropout._DropoutNd)
+    return (
+        called and not any(True for _ in module.children()) and not any(True for _ in module.parameters())
+    )
+
+
+def _copied(template: nn.Module, module: nn.Module, place: int, count: int) -> nn.Module:
+    """The template for one place: ramps over the depth are constants there."""
+    layer: Any = copy.deepcopy(template)
+    for name, value in vars(template).items():
+        if isinstance(value, Schedule) and value.steps is None:
+            setattr(layer, name, value.along(place, count))
+    if layer.site is None:
+        layer.site = getattr(module, "site", None)
+    layer.train(module.training)
+    return layer  # type: ignore[no-any-return]
