@@ -8,7 +8,7 @@ from thinned.kernels import cpu, noise
 from thinned.kernels.block import new_block
 from thinned.kernels.compiled import Kernel, kernel
 from thinned.kernels.execute import _ASLEEP, GRAIN, Coordinates, Team, _cut, crew
-from thinned.methods.law import LawPlan
+from thinned.methods.law import WRITE, LawPlan
 
 __all__ = ["run"]
 
@@ -44,8 +44,9 @@ def run(
         return
     code, threads, before, after, kept = _job(plan, dtype, threads, team is crew)
     seed, site, step, draw = address
+    in_place = x == y and plan.setting.combine != WRITE
     block = new_block(
-        x, before[0], y, size, *before[1:], x == y, *after, draw, site, step, seed & 0xFFFFFFFF, seed >> 32,
+        x, before[0], y, size, *before[1:], in_place, *after, draw, site, step, seed & 0xFFFFFFFF, seed >> 32,
         owners=(kept, owners),
     )  # fmt: skip
     if threads == 1:

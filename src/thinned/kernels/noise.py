@@ -25,6 +25,8 @@ COMBINE = 4
 """How far above the draw the operation stands in `OP`, in bits."""
 
 _STRETCH = 8 * BLOCK
+_BEHIND = 32
+"""Words that calls made together may write behind those that were asked for."""
 
 
 @njit(nogil=True)
@@ -158,7 +160,7 @@ def _law(
     draw, combine, x, y, in_place, bases, run, inner, low, high, level, a, b, c, which, site, step, key0, key1
 ):
     """Positions [low, high) of the mask, in rows of `run`; see `mask.sharing.Rows`."""
-    words = np.empty(4 * BLOCK, np.uint32)
+    words = np.empty(4 * BLOCK + _BEHIND, np.uint32)
     halves = words.view(np.uint16)
     f = np.empty(_STRETCH, type(a))
     spare = np.empty((2, _STRETCH), type(a))

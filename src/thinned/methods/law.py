@@ -37,23 +37,32 @@ class Setting(NamedTuple):
 NOTHING = Setting(HALF, SELECT, LEVELS)
 """Drops everything: what is left of a method at rate 1."""
 
+EVERYTHING = Setting(HALF, SELECT, 0)
+"""Changes no bit."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Law:
     """A named operation whose amount is data, so that it may be traced.
 
     Args:
         name: of the law; a registered operator is told it.
-        setting: what the amount means.
+        setting: what an amount means.
         measure: what the amount stands for: `rate` (65536 levels), `wide` (2^32), or `size`, a float64's bits.
-        gradient: the name of the law that takes the output's gradient to the input's; itself by default, and
-            none where the gradient passes as it is.
+        slope: the law that takes the output's gradient to the input's, where it is another one.
+        passes: whether the gradient goes through as it is.
     """
 
     name: str
     setting: Callable[[int], Setting]
     measure: str = "rate"
-    gradient: str | None = ""
+    slope: "Law | None" = None
+    passes: bool = False
+
+    @property
+    def gradient(self) -> "Law | None":
+        """The law of the gradient, at the same address and amount; None where it goes through as it is."""
+        return None if self.passes else self.slope or self
 
     def amount(self, value: SupportsFloat) -> int:
         """A constant rate, or size, as the integer that the law takes.
@@ -85,6 +94,17 @@ class LawPlan:
     def rows(self) -> Rows:
         """The layout as kernels walk it."""
         return _rows(self.where)
+
+    def gradient(self) -> "LawPlan | None":
+        """The plan of the gradient; None where it goes through as it is."""
+        law = self.law.gradient
+        return self if law is self.law else _gradient(self)
+
+
+@lru_cache(maxsize=256)
+def _gradient(how: LawPlan) -> LawPlan | None:
+    law = how.law.gradient
+    return None if law is None else LawPlan(how.where, law, how.amount, law.setting(how.amount))
 
 
 def plan(
@@ -183,10 +203,8 @@ THIN = Law("thin", _thin)
 WIDE = Law("wide", _wide, "wide")
 """Dropout in the law's wide variant."""
 
-DRAW_KEEP = Law("keep", lambda amount: Setting(HALF, WRITE, clamped(amount), b=1.0), gradient=None)
-DRAW_WIDE = Law(
-    "keep wide", lambda amount: Setting(WORD, WRITE, clamped(amount, WIDE_LEVELS), b=1.0), "wide", None
-)
-DRAW_UNIFORM = Law("uniform", lambda _: Setting(UNIFORM, WRITE, a=0.5, b=0.5), gradient=None)
-DRAW_NORMAL = Law("normal", lambda _: Setting(NORMAL, WRITE, b=0.0), gradient=None)
+DRAW_KEEP = Law("keep", lambda amount: Setting(HALF, WRITE, clamped(amount), b=1.0))
+DRAW_WIDE = Law("wide keep", lambda amount: Setting(WORD, WRITE, clamped(amount, WIDE_LEVELS), b=1.0), "wide")
+DRAW_UNIFORM = Law("uniform", lambda _: Setting(UNIFORM, WRITE, a=0.5, b=0.5))
+DRAW_NORMAL = Law("normal", lambda _: Setting(NORMAL, WRITE, b=0.0))
 """The draws themselves; the input only says shape, type and device."""

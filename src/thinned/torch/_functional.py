@@ -199,21 +199,31 @@ def _check_like(x: Tensor, other: Tensor, what: str) -> None:
 
 def thin_at(x: Tensor, at: Tensor, share: Share = (), window: Window | None = None) -> Tensor:
     """The registered operator, for a ticket: an int64 tensor (seed, site, step, draw, threshold)."""
+    run: Callable[..., Tensor] = _operator.transformed if is_transformed() else _operator.thin
+    return run(*operands(x, at, share, window))
+
+
+def is_transformed() -> bool:
+    """Whether a transformation of eager code is under way that refuses the autograd of registered operators."""
+    return not torch.compiler.is_compiling() and (
+        torch._C._are_functorch_transforms_active() or is_forward_mode()
+    )
+
+
+def operands(
+    x: Tensor, at: Tensor, share: Share, window: Window | None
+) -> tuple[Tensor, Tensor, list[int], list[Any], list[Any], list[int]]:
+    """What a registered operator is told of a ticket's place."""
     _kernel.check_dtype(x)
     axes = list(shared_axes(x.dim(), share))
-    run: Callable[..., Tensor] = _operator.thin
-    if not torch.compiler.is_compiling() and (
-        torch._C._are_functorch_transforms_active() or is_forward_mode()
-    ):
-        run = _operator.transformed
     if window is None:
-        return run(x, at, axes, [], [], [])
+        return x, at, axes, [], [], []
     sizes, index = window
     index = [0 if axis in axes else value for axis, value in enumerate(index)]
     ids = {axis: _ids(axis, value, x.shape[axis]) for axis, value in enumerate(index) if not _is_start(value)}
     starts = [0 if axis in ids else value for axis, value in enumerate(index)]
     at = torch.cat([at, *(values.to(at) for values in ids.values())]) if ids else at
-    return run(x, at, axes, list(sizes), starts, list(ids))
+    return x, at, axes, list(sizes), starts, list(ids)
 
 
 def _coordinates(address: tuple[Coordinate, ...]) -> Coordinates:

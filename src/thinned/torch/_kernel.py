@@ -6,14 +6,16 @@ import torch
 from torch import Tensor
 
 from thinned.errors import DtypeError
+from thinned.kernels import laws
 from thinned.kernels.execute import ADD, DROP, RELU, Coordinates, Memory, Team, crew, run
 from thinned.kernels.execute import relu_gradient as _relu_gradient
 from thinned.kernels.openmp import team
 from thinned.kernels.pages import LEAST, ask_for_large
 from thinned.mask.plan import Plan
+from thinned.methods.law import LawPlan
 from thinned.torch import _plain
 
-__all__ = ["ADD", "DROP", "RELU", "check_dtype", "relu_gradient", "thin"]
+__all__ = ["ADD", "DROP", "RELU", "check_dtype", "drawn", "law", "relu_gradient", "thin"]
 
 _DTYPES = {
     torch.float32: "float32",
@@ -68,6 +70,31 @@ def _thin(op: int, x: Tensor, y: Tensor, how: Plan, address: Coordinates, residu
         op, _DTYPES[x.dtype], x.data_ptr(), None if residual is None else residual.data_ptr(), y.data_ptr(),
         x.numel(), how, address, threads=torch.get_num_threads(), team=_TEAM, owners=(x, y, residual),
     )  # fmt: skip
+
+
+def law(x: Tensor, how: LawPlan, address: Coordinates) -> Tensor:
+    """What a plan of any law says, in a fresh tensor with the memory format of `x`."""
+    check_dtype(x)
+    if not x.is_cpu:
+        return _plain.law(x, how, address)
+    source = _whole(x)
+    result = _fresh(source)
+    laws.run(
+        _DTYPES[x.dtype], source.data_ptr(), result.data_ptr(), x.numel(), how, address,
+        threads=torch.get_num_threads(), team=_TEAM, owners=(source, result),
+    )  # fmt: skip
+    return result if source is x else torch.empty_like(x).copy_(result)
+
+
+def drawn(result: Tensor, how: LawPlan, address: Coordinates) -> Tensor:
+    """Fill a contiguous tensor with what a plan that only writes says."""
+    if not result.is_cpu:
+        return result.copy_(_plain.law(result, how, address))
+    laws.run(
+        _DTYPES[result.dtype], result.data_ptr(), result.data_ptr(), result.numel(), how, address,
+        threads=torch.get_num_threads(), team=_TEAM, owners=(result,),
+    )  # fmt: skip
+    return result
 
 
 def relu_gradient(gradient: Tensor, output: Tensor, scale: float) -> Tensor:

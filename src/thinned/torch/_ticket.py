@@ -8,7 +8,8 @@ from torch import Tensor
 
 from thinned.errors import AddressError, RateError
 from thinned.mask.address import coordinate, seed64, site_id
-from thinned.mask.rate import LEVELS, threshold
+from thinned.mask.rate import LEVELS, WIDE_LEVELS, threshold
+from thinned.methods.law import bits, check_size
 
 Coordinate: TypeAlias = SupportsIndex | str | Tensor
 
@@ -40,15 +41,20 @@ _FIRST = 0.5 / LEVELS
 """Rates above it, and as far below 1, have a threshold that is neither none nor all."""
 
 
-def ticket(rate: Any, address: Sequence[Coordinate]) -> Tensor:
-    """The int64 tensor (seed, site, step, draw, threshold) of a draw.
+def ticket(rate: Any, address: Sequence[Coordinate], measure: str = "rate") -> Tensor:
+    """The int64 tensor (seed, site, step, draw, amount) of a draw; the amount is a threshold by default.
+
+    Args:
+        rate: or what the law's amount stands for.
+        address: seed, site, step, draw.
+        measure: `rate`, `wide` or `size`, as `thinned.methods.law.Law` has it.
 
     Raises:
         AddressError: a coordinate outside its width, or a tensor that is not one integer.
         RateError: a constant rate that no threshold stands for.
     """
     fields = [_field(name, value) for name, value in zip(FIELDS, address, strict=True)]
-    fields.append(level(rate))
+    fields.append(size(rate) if measure == "size" else level(rate, wide=measure == "wide"))
     if not any(isinstance(field, Tensor) for field in fields):
         return torch.tensor(fields, dtype=torch.int64)
     device = next(field.device for field in fields if isinstance(field, Tensor))
@@ -76,20 +82,34 @@ def _name_id(name: str) -> int:
     return site_id(name)
 
 
-def level(rate: Any) -> int | Tensor:
+def level(rate: Any, *, wide: bool = False) -> int | Tensor:
     """The threshold of a rate; a traced one is clamped, NaN as 1, and rounded half to even."""
     if not isinstance(rate, Tensor):
         if not (torch.compiler.is_compiling() and type(rate) is float and _FIRST < rate < 1 - _FIRST):
-            return threshold(rate)
+            return threshold(rate, wide=wide)
         # Perhaps symbolic: a rate that is set anew compiles nothing anew.
         rate = torch.ones((), dtype=torch.float64) * rate
+    value = torch.nan_to_num(_one(rate), nan=1.0).clamp(0, 1)
+    return torch.round(value * (WIDE_LEVELS if wide else LEVELS)).to(torch.int64)
+
+
+def size(value: Any) -> int | Tensor:
+    """The bits of a standard deviation."""
+    if not isinstance(value, Tensor):
+        if not (torch.compiler.is_compiling() and type(value) is float and value > 0):
+            return bits(check_size(value))
+        value = torch.ones((), dtype=torch.float64) * value
+    return _one(value).view(torch.int64)
+
+
+def _one(rate: Tensor) -> Tensor:
+    """A traced number, in float64."""
     if rate.dim() or rate.is_complex() or rate.dtype == torch.bool:
         raise RateError(
             f"expected a rate as one number or a tensor of one; got a {rate.dtype} tensor of shape "
             f"{tuple(rate.shape)}. To draw for many, use torch.func.vmap."
         )
-    value = torch.nan_to_num(rate.detach().to(torch.float64), nan=1.0).clamp(0, 1)
-    return torch.round(value * LEVELS).to(torch.int64)
+    return rate.detach().to(torch.float64)
 
 
 def with_level(at: Tensor, rate: Any) -> Tensor:

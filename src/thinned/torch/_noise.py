@@ -1,0 +1,180 @@
+"""Alpha, Gaussian and uniform dropout, and additive noise, of tensors at an address: pure functions."""
+
+from torch import Tensor
+
+from thinned.mask.sharing import Share, Window
+from thinned.methods import alpha
+from thinned.methods import gaussian_dropout as gaussian
+from thinned.methods import gaussian_noise as noise
+from thinned.methods import uniform_dropout as uniform
+from thinned.torch._law import apply
+from thinned.torch._ticket import Coordinate
+
+
+def alpha_dropout(
+    x: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """Set each element to SELU's lower limit with probability `rate`; an affine map keeps mean 0 and variance 1.
+
+        y = a x + b where k, else a alpha' + b,   a = ((1 - q) (1 + q alpha'^2))^(-1/2),   b = -a q alpha'
+
+    `k = mask.keep(x.shape, rate, seed=..., ...)`, `q = T / 65536` is the quantised rate, and `alpha'` is -1.7581,
+    what SELU tends to. Nothing is saved for backward but the address: the gradient is `a k g`. At rate 1 nothing is
+    left.
+
+    Args and errors are those of `dropout`.
+
+    Example:
+        >>> import torch, thinned.torch
+        >>> thinned.torch.alpha_dropout(torch.zeros(4), 0.5, seed=0, site="fc1")
+        tensor([-0.7792, -0.7792,  0.7792, -0.7792])
+
+    References:
+        Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks", 2017,
+        https://arxiv.org/abs/1706.02515.
+    """
+    return apply(x, alpha.LAW, rate, (seed, site, step, draw), share, window)
+
+
+def feature_alpha_dropout(
+    x: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    window: Window | None = None,
+) -> Tensor:
+    """`alpha_dropout` of whole channels: one draw for all positions of (batch, channel, *positions).
+
+    Args and errors are those of `dropout`; fewer than two axes are a ShareError.
+
+    Example:
+        >>> import torch, thinned.torch
+        >>> thinned.torch.feature_alpha_dropout(torch.zeros(1, 4, 2), 0.5, seed=0, site="fc1")[0, :, 1]
+        tensor([-0.7792, -0.7792,  0.7792, -0.7792])
+
+    References:
+        Klambauer et al., 2017, https://arxiv.org/abs/1706.02515.
+    """
+    share = alpha.feature_axes(x.dim())
+    return apply(x, alpha.LAW, rate, (seed, site, step, draw), share, window)
+
+
+def gaussian_dropout(
+    x: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """Multiply each element by a normal of mean 1 and the variance that dropout has at this rate.
+
+        y = x (1 + z sqrt(q / (1 - q))),   z = mask.normal(x.shape, seed=..., ...)
+
+    `q = T / 65536` is the quantised rate. Nothing is saved for backward but the address. At rate 1, where the
+    variance has no limit, nothing is left.
+
+    Args and errors are those of `dropout`, except that `rate` drops nothing.
+
+    Example:
+        >>> import torch, thinned.torch
+        >>> thinned.torch.gaussian_dropout(torch.ones(3), 0.5, seed=0)
+        tensor([1.9911, 0.0753, 0.3824])
+
+    References:
+        Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", section 10, JMLR 15,
+        2014, https://jmlr.org/papers/v15/srivastava14a.html; Wang, Manning, "Fast Dropout Training", 2013,
+        https://proceedings.mlr.press/v28/wang13a.html.
+    """
+    return apply(x, gaussian.LAW, rate, (seed, site, step, draw), share, window)
+
+
+def uniform_dropout(
+    x: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """Multiply each element by a uniform draw of mean 1 and the variance that dropout has at this rate.
+
+        y = x (1 + w (2 u - 1)),   w = sqrt(3 q / (1 - q)),   u = mask.uniform(x.shape, seed=..., ...)
+
+    `q = T / 65536` is the quantised rate; at 1/4 this is `y = 2 u x`, the paper's law, and above it factors may be
+    negative. Nothing is saved for backward but the address. At rate 1, where the variance has no limit, nothing is
+    left.
+
+    Args and errors are those of `dropout`, except that `rate` drops nothing.
+
+    Example:
+        >>> import torch, thinned, thinned.torch
+        >>> y = thinned.torch.uniform_dropout(torch.ones(1000), 0.25, seed=0)
+        >>> bool((y.numpy() == 2 * thinned.mask.uniform((1000,), seed=0)).all())
+        True
+
+    References:
+        Shen, Tian, Liu, Xu, Tao, "Continuous Dropout", 2018, https://arxiv.org/abs/1911.12675. We differ: the width
+        follows the rate.
+    """
+    return apply(x, uniform.LAW, rate, (seed, site, step, draw), share, window)
+
+
+def gaussian_noise(
+    x: Tensor,
+    std: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """Add a normal of mean 0 and standard deviation `std` to each element.
+
+        y = x + std z,   z = mask.normal(x.shape, seed=..., ...)
+
+    The gradient goes through as it is.
+
+    Args:
+        x: float tensor, any shape and strides: float32, float64, bfloat16 or float16.
+        std: a finite number, 0 or more; or a tensor of one number, through which no gradient flows.
+        seed: the run.
+        site: the place in the network.
+        step: the training step.
+        draw: which of several draws.
+        share: axes along which one draw is shared.
+        window: `(global_shape, index)` where `x` is part of a larger tensor.
+
+    Raises:
+        RateError: a standard deviation that is negative or no finite number.
+        AddressError, ShareError, WindowError, DtypeError: as `dropout`.
+
+    Example:
+        >>> import torch, thinned.torch
+        >>> thinned.torch.gaussian_noise(torch.zeros(3), 1.0, seed=0)
+        tensor([ 0.9911, -0.9247, -0.6176])
+
+    References:
+        Bishop, "Training with Noise is Equivalent to Tikhonov Regularization", 1995,
+        https://doi.org/10.1162/neco.1995.7.1.108.
+    """
+    return apply(x, noise.LAW, std, (seed, site, step, draw), share, window)
