@@ -285,6 +285,8 @@ def keep(
                [1, 1, 0, 0, 0, 0, 1, 0]])
     """
     how = plan(shape, rate, block_size, share, window)
+    if 0 in how.shape:  # a seed may touch no element
+        return np.ones((*how.where.mask_shape[:2], *how.shape[2:]), np.bool_)
     drawn = words(how.where.elements(), Address(seed, site, step, draw))
     under: Any = drawn < how.threshold
     for axis, size in enumerate(how.block, start=2):
