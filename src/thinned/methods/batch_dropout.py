@@ -102,7 +102,9 @@ def stretches(rows: int, groups: int, batch: Batch | None = None) -> Iterator[St
 
 ENTRY = Entry(
     name="BatchDropout",
-    row=Row("activations", "Bernoulli(rate)", sharing="batch, or each of G groups", correction="inverted scale"),
+    row=Row(
+        "activations", "Bernoulli(rate)", sharing="batch, or each of G groups", correction="inverted scale"
+    ),
     paper=Paper(
         "Graham, Reizenstein, Robinson",
         "Efficient batchwise dropout training using submatrices",
