@@ -2,6 +2,7 @@
 
 import dis
 import inspect
+import itertools
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType
@@ -59,6 +60,26 @@ def drawn_by(
             yield name
         elif depth and isinstance(target, FunctionType) and target.__module__ == function.__module__:
             yield from drawn_by(target, names, is_layer, depth - 1)
+
+
+def is_only_read(function: Any, name: str, attribute: str) -> bool:
+    """Whether a method names `self.name` only to read one attribute of it, as in `drop(x, self.dropout.p)`.
+
+    Args:
+        function: the method.
+        name: of the attribute of `self`.
+        attribute: of that.
+    """
+    function = inspect.unwrap(function)
+    if not isinstance(function, FunctionType):
+        return False
+    steps = list(dis.get_instructions(function.__code__))
+    following = [
+        after.argval
+        for step, after in itertools.pairwise(steps)
+        if step.argval == name and "LOAD" in step.opname
+    ]
+    return bool(following) and set(following) == {attribute}
 
 
 def _names(code: CodeType) -> Iterator[str]:

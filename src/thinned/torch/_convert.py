@@ -73,7 +73,7 @@ def convert(
         )
     root = unwrapped(model)
     names = _names(root)
-    swaps = planned(names, rules or {})
+    swaps, unreached = planned(root, names, rules or {})
     for module in names:
         if module not in swaps and (layer := counterpart(module)) is not None:
             threshold(layer.p)  # type: ignore[arg-type]
@@ -89,7 +89,8 @@ def convert(
     report = Report(dry_run=dry_run)
     report.swapped = {names[module][0]: repr(swaps[module]) for module in names if module in swaps}
     for module, (name, *_) in names.items():
-        if module not in swaps and (reason := why_left(module)) is not None:
+        reason = unreached.get(module) or (None if module in swaps else why_left(module))
+        if reason is not None:
             report.left[name] = reason
     if dry_run:
         return report

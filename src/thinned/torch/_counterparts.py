@@ -5,6 +5,7 @@ package is imported.
 """
 
 import copy
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -106,8 +107,10 @@ _ALONE = {
 
 def _layer_drop(module: Any) -> float:
     """The rate at which a stack of transformers leaves its layers out."""
-    if "layerdrop" not in getattr(type(module).forward, "__wrapped__", type(module).forward).__code__.co_names:
+    forward = inspect.unwrap(type(module).forward)
+    if "layerdrop" not in forward.__code__.co_names:
         return 0.0
-    rate = getattr(module, "layerdrop", None)
-    rate = getattr(getattr(module, "config", None), "layerdrop", 0.0) if rate is None else rate
-    return float(rate) if module.training or rate else 0.0
+    settings = [module, getattr(module, "config", None)]
+    return float(
+        next((found for each in settings if (found := getattr(each, "layerdrop", None)) is not None), 0)
+    )

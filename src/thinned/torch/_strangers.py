@@ -31,9 +31,12 @@ def why_left(module: nn.Module) -> str | None:
     """Why a module's own draws stay PyTorch's; None where it makes none."""
     if isinstance(module, (nn.modules.dropout._DropoutNd, nn.RNNBase, nn.MultiheadAttention)):
         return of_its_own(module)
-    known = why_not(module)
-    if known is not None:
-        return known
+    reasons = [reason for reason in (why_not(module), _calls(module)) if reason is not None]
+    return "; ".join(reasons) or None
+
+
+def _calls(module: nn.Module) -> str | None:
+    """Which random functions a module's code names."""
     if isinstance(module, torch.fx.GraphModule):
         names = {_name(node.target) for node in module.graph.nodes if node.op == "call_function"}
         calls = sorted(names & _FUNCTIONS)
