@@ -1,0 +1,66 @@
+"""Mixout of a tensor at an address: a pure function."""
+
+from torch import Tensor
+
+from thinned.mask.sharing import Share, Window
+from thinned.torch._functional import dropout_add
+from thinned.torch._ticket import Coordinate
+
+
+def mixout(
+    weight: Tensor,
+    target: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """Replace each element by its target with probability `rate`, and move the others so that the expectation stays.
+
+        w' = (k w + (1 - k) w0 - q w0) / (1 - q) = w0 + k (w - w0) / (1 - q),   q = T / 65536
+        k = mask.keep(weight.shape, rate, seed=..., ...)
+
+    With a target of zeros it is `dropout`. Dropped elements are the target exactly, and no gradient flows through them.
+
+    Args:
+        weight: `w`, a float tensor of any shape.
+        target: `w0`, like it.
+        rate: probability of the target, 0 <= rate <= 1; or a tensor of one number, which quantises.
+        seed: the run, as `dropout` takes it.
+        site: the place in the network.
+        step: the training step.
+        draw: which of several draws.
+        share: axes along which one draw is shared.
+        window: where the tensor is part of a larger one.
+
+    Returns:
+        Tensor like `weight`.
+
+    Raises:
+        RateError, AddressError, ShareError, WindowError, DtypeError: see `thinned.errors`.
+        ValueError: a target of another shape, dtype or device.
+
+    Example:
+        >>> import torch, thinned.torch
+        >>> thinned.torch.mixout(torch.full((8,), 3.0), torch.ones(8), 0.5, seed=0, site="fc1")
+        tensor([1., 1., 5., 1., 1., 5., 5., 5.])
+
+    References:
+        Lee, Cho, Kang, "Mixout: Effective Regularization to Finetune Large-scale Pretrained Language Models", 2020,
+        https://arxiv.org/abs/1909.11299.
+    """
+    return dropout_add(
+        weight - target,
+        target,
+        rate,
+        seed=seed,
+        site=site,
+        step=step,
+        draw=draw,
+        share=share,
+        window=window,
+    )
