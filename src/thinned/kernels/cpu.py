@@ -1,288 +1,76 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, call-arg, attr-defined, unreachable"
-"""The law on the CPU, in Numba: the same bits as `mask.keep`, thousands of elements at a time.
+"""The law on the CPU, in Numba: the same bits as `mask.keep`, sixty-four elements at a time.
 
-How it is laid out. Philox runs for a block of calls at once, its state in 64-bit lanes that hold 32-bit
-values, so that LLVM vectorises the 32 x 32 -> 64 bit multiply. The words are written interleaved into a
-small buffer, which seen as 16-bit halves *is* the half-words in element order. A second loop compares and
-multiplies; `x` and `y` are sliced per block, because index arithmetic inside that loop hides it from LLVM
-and costs a factor of four.
+How it is laid out. Eight Philox calls write their words to memory, which seen as 16-bit halves *are* the half-words
+in element order. Sixty-four elements are compared with them, multiplied and stored before the next calls are made,
+so that a processor does both at once. These two parts are `vectors`; here is what they are done to. Whatever does
+not come in sixty-fours goes by way of spare memory.
 
 Half types travel as integers, since Numba has no float16 on the CPU: bfloat16 as uint16, float16 as int16.
 Both are multiplied in float32 and rounded once.
 
-Nothing is kept: forward and backward both come here with an address.
+Nothing is kept: forward and backward both come here with an address. Numba keeps the compiled code by the age of
+this file alone: touch it when `vectors` or `loops` changes.
 """
 
-import platform
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
-from numba import carray, config, float32, float64, int16, int64, njit, types, uint16, uint64
+from numba import carray, float32, float64, int16, int64, njit, types, uint16, uint64
+from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from thinned.kernels import block as slot
 from thinned.kernels.block import ADD, DROP, RELU
-
-BLOCK = 256
-"""Philox calls made at once; their words (4 KiB) stay in the first-level cache."""
-
-_LOW = 0xFFFFFFFF
-
-
-@njit(nogil=True)
-def _fill(words, first, count, draw, site, step, key0, key1):
-    """Write the words of `count` Philox calls, from block `first` on."""
-    for i in range(count):
-        block = first + uint64(i)
-        c0 = block & uint64(_LOW)
-        c1 = (block >> uint64(32)) + (draw << uint64(16))
-        c2, c3, k0, k1 = site, step, key0, key1
-        for _ in range(10):
-            p0 = c0 * uint64(0xD2511F53)
-            p1 = c2 * uint64(0xCD9E8D57)
-            c0 = (p1 >> uint64(32)) ^ c1 ^ k0
-            c2 = (p0 >> uint64(32)) ^ c3 ^ k1
-            c1 = p1 & uint64(_LOW)
-            c3 = p0 & uint64(_LOW)
-            k0 = (k0 + uint64(0x9E3779B9)) & uint64(_LOW)
-            k1 = (k1 + uint64(0xBB67AE85)) & uint64(_LOW)
-        words[4 * i] = np.uint32(c0)
-        words[4 * i + 1] = np.uint32(c1)
-        words[4 * i + 2] = np.uint32(c2)
-        words[4 * i + 3] = np.uint32(c3)
-
-
-# Numba gives sums of 32-bit words 64 bits. The words below are cut back at once, each time, or LLVM computes
-# in lanes of twice the width and half the number.
-
-
-@njit(nogil=True)
-def _to_bfloat16(value):
-    bits = np.float32(value).view(np.uint32)
-    odd = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(1))
-    rounded = np.uint32(np.uint32(bits + np.uint32(0x7FFF)) + odd)
-    nan = np.uint32(bits | np.uint32(0x00400000))  # quiet, as hardware makes it
-    word = nan if np.uint32(bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000) else rounded
-    return np.uint16(np.uint32(word >> np.uint32(16)))
-
-
-@njit(nogil=True)
-def _from_float16(value):
-    half = np.uint32(np.uint16(value))
-    magnitude = np.uint32(np.uint32(half & np.uint32(0x7FFF)) << np.uint32(13))
-    sign = np.uint32(np.uint32(half & np.uint32(0x8000)) << np.uint32(16))
-    normal = np.uint32(magnitude + np.uint32(0x38000000))  # 127 - 15 more in the exponent
-    special = np.uint32(magnitude + np.uint32(0x70000000))  # infinity and NaN: exponent all ones
-    # A subnormal is built as a normal number minus 2^-14, so that no float32 subnormal is ever met and a
-    # thread that flushes them to zero changes nothing.
-    tiny = np.uint32(magnitude + np.uint32(0x38800000)).view(np.float32) - np.float32(2.0**-14)
-    bits = special if magnitude >= np.uint32(0x0F800000) else normal
-    bits = np.float32(tiny).view(np.uint32) if magnitude < np.uint32(0x00800000) else bits
-    return np.uint32(bits | sign).view(np.float32)
-
-
-@njit(nogil=True)
-def _to_float16(value):
-    bits = np.float32(value).view(np.uint32)
-    sign = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(0x8000))
-    magnitude = np.uint32(bits & np.uint32(0x7FFFFFFF))
-    odd = np.uint32(np.uint32(magnitude >> np.uint32(13)) & np.uint32(1))
-    normal = np.uint32(np.uint32(np.uint32(magnitude + odd) - np.uint32(0x38000000 - 0xFFF)) >> np.uint32(13))
-    # Adding 0.5 aligns a subnormal's last bit with float32's, so the adder does the rounding.
-    tiny = np.float32(magnitude.view(np.float32) + np.float32(0.5)).view(np.uint32)
-    tiny = np.uint32(tiny - np.uint32(0x3F000000))
-    result = tiny if magnitude < np.uint32(0x38800000) else normal
-    result = np.uint32(0x7C00) if magnitude >= np.uint32(0x477FF000) else result
-    nan = np.uint32(np.uint32(0x7E00) | np.uint32(np.uint32(magnitude >> np.uint32(13)) & np.uint32(0x3FF)))
-    result = nan if magnitude > np.uint32(0x7F800000) else result
-    return np.int16(np.uint16(np.uint32(result | sign)))
-
-
-@intrinsic
-def _hardware_from_float16(_context, _bits):
-    def generate(context, builder, signature, arguments):
-        return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
-
-    return float32(int16), generate
-
-
-@intrinsic
-def _hardware_to_float16(_context, _value):
-    def generate(context, builder, signature, arguments):
-        return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16))
-
-    return int16(float32), generate
-
-
-def _converts_float16() -> bool:
-    """Whether the processor that Numba compiles for converts float16 itself, twice as fast as the code above.
-
-    Where it does not, LLVM would call a function of the C runtime, which need not be there.
-    """
-    if config.CPU_NAME or config.CPU_FEATURES or not config.ENABLE_AVX:
-        return False  # another processor was asked for
-    if platform.machine() in {"aarch64", "arm64"}:
-        return True
-    try:
-        return bool(get_host_cpu_features().get("f16c", False))
-    except RuntimeError:
-        return False
-
-
-from_float16, to_float16 = (
-    (_hardware_from_float16, _hardware_to_float16) if _converts_float16() else (_from_float16, _to_float16)
+from thinned.kernels.loops import (
+    BLOCK,
+    _fill,
+    _from_float16,
+    _narrow,
+    _stretch,
+    _to_float16,
+    _widen,
+    from_float16,
+)
+from thinned.kernels.vectors import (
+    GROUP,
+    write_add,
+    write_calls,
+    write_drop,
+    write_relu,
+    write_relu_gradient,
 )
 
+__all__ = [
+    "BLOCK",
+    "KERNELS",
+    "SIGNATURE",
+    "_fill",
+    "_from_float16",
+    "_narrow",
+    "_stretch",
+    "_widen",
+    "from_float16",
+]
 
-def _widen(stored, out):
-    """Stored values as the floats that are computed with."""
+_RELU_GRADIENT = -1
+"""What `OP` never says."""
 
-
-def _narrow(values, out):
-    """Computed floats as they are stored: rounded once, to nearest, ties to even."""
-
-
-@overload(_widen)
-def _widen_overload(stored, out):
-    def floats(stored, out):
-        for j in range(out.size):
-            out[j] = stored[j]
-
-    def bfloat16(stored, out):
-        bits = out.view(np.uint32)
-        for j in range(out.size):
-            bits[j] = np.uint32(stored[j]) << np.uint32(16)
-
-    def float16(stored, out):
-        for j in range(out.size):
-            out[j] = from_float16(stored[j])
-
-    return {types.uint16: bfloat16, types.int16: float16}.get(stored.dtype, floats)
+# Spare memory, in bytes: half-words as they are drawn and as they are used, and three groups of any type, twice.
+_USED, _VALUES, _FLOATS, _MEMORY = 2 * GROUP, 4 * GROUP, 28 * GROUP, 52 * GROUP
 
 
-@overload(_narrow)
-def _narrow_overload(values, out):
-    def floats(values, out):
-        for j in range(out.size):
-            out[j] = values[j]
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _spare(typing):
+    """The address of memory that the function around it has while it runs."""
 
-    def bfloat16(values, out):
-        for j in range(out.size):
-            out[j] = _to_bfloat16(values[j])
+    def build(context, builder, signature, arguments):
+        memory = cgutils.alloca_once(builder, ir.ArrayType(ir.IntType(8), _MEMORY))
+        memory.align = 64
+        return builder.ptrtoint(memory, ir.IntType(64))
 
-    def float16(values, out):
-        for j in range(out.size):
-            out[j] = to_float16(values[j])
-
-    return {types.uint16: bfloat16, types.int16: float16}.get(out.dtype, floats)
-
-
-@njit(nogil=True)
-def _apply(op, x, r, y, halves, level, scale):
-    """One stretch of consecutive elements, each with a half-word of its own."""
-    zero = scale - scale
-    level = np.int32(level)
-    if op == DROP:
-        for j in range(y.size):
-            y[j] = x[j] * scale if halves[j] >= level else zero
-    elif op == RELU:
-        for j in range(y.size):
-            # `not <=` and not `>`: a NaN goes through, as in a plain relu.
-            y[j] = x[j] * scale if (halves[j] >= level and not x[j] <= zero) else zero
-    else:
-        for j in range(y.size):
-            y[j] = r[j] + (x[j] * scale if halves[j] >= level else zero)
-
-
-def _stretch(op, x, r, y, in_place, halves, level, scale, spare):
-    """`_apply`, through first-level cache where values must change type or the output is the input."""
-
-
-@overload(_stretch)
-def _stretch_overload(op, x, r, y, in_place, halves, level, scale, spare):
-    def direct(op, x, r, y, in_place, halves, level, scale, spare):
-        if in_place:
-            # LLVM vectorises only what it can tell apart, so the input is moved out of the output first.
-            source = spare[0, : y.size]
-            _widen(y, source)
-            _apply(op, source, r, y, halves, level, scale)
-        else:
-            _apply(op, x, r, y, halves, level, scale)
-
-    def converted(op, x, r, y, in_place, halves, level, scale, spare):
-        source, residual, result = spare[0, : y.size], spare[1, : y.size], spare[2, : y.size]
-        _widen(x, source)
-        if op == ADD:
-            _widen(r, residual)
-        _apply(op, source, residual, result, halves, level, scale)
-        _narrow(result, y)
-
-    return direct if isinstance(y.dtype, types.Float) else converted
-
-
-@njit(nogil=True)
-def _thin(op, x, r, y, in_place, bases, run, inner, low, high, level, scale, draw, site, step, key0, key1):
-    """Positions [low, high) of the mask, in rows of `run`; see `mask.sharing.Rows`."""
-    words = np.empty(4 * BLOCK, np.uint32)
-    halves = words.view(np.uint16)
-    spread = np.empty(8 * BLOCK, np.uint16)
-    spare = np.empty((3, 8 * BLOCK), type(scale))
-    position = low
-    while position < high:
-        row = position // run
-        element = bases[row] + (position - row * run)
-        lane = element & 7
-        count = min(8 * BLOCK - lane, (row + 1) * run - position, high - position)
-        _fill(words, uint64(element >> 3), (lane + count + 7) >> 3, draw, site, step, key0, key1)
-        if inner == 1:
-            a, b = position, position + count
-            h = halves[lane : lane + count]
-            _stretch(op, x[a:b], r[a:b], y[a:b], in_place, h, level, scale, spare)
-        else:
-            for i in range(count):
-                # A shared draw is spread over its elements, which then go the common way.
-                a, end = (position + i) * inner, (position + i + 1) * inner
-                spread[: min(inner, 8 * BLOCK)] = halves[lane + i]
-                while a < end:
-                    b = min(a + 8 * BLOCK, end)
-                    _stretch(op, x[a:b], r[a:b], y[a:b], in_place, spread[: b - a], level, scale, spare)
-                    a = b
-        position += count
-
-
-def _relu_stretch(gradient, output, result, scale):
-    """`relu_gradient` of a stretch; stored types that are no floats go through first-level cache."""
-
-
-@overload(_relu_stretch)
-def _relu_stretch_overload(gradient, output, result, scale):
-    def direct(gradient, output, result, scale):
-        zero = scale - scale
-        for j in range(result.size):
-            result[j] = zero if output[j] <= zero else gradient[j] * scale
-
-    def converted(gradient, output, result, scale):
-        spare = np.empty((3, 8 * BLOCK), type(scale))
-        for a in range(0, result.size, 8 * BLOCK):
-            b = min(a + 8 * BLOCK, result.size)
-            gs, ys, out = spare[0, : b - a], spare[1, : b - a], spare[2, : b - a]
-            _widen(gradient[a:b], gs)
-            _widen(output[a:b], ys)
-            _relu_stretch(gs, ys, out, scale)
-            _narrow(out, result[a:b])
-
-    return direct if isinstance(result.dtype, types.Float) else converted
-
-
-@njit(nogil=True)
-def _relu_gradient(gradient, output, result, low, high, scale):
-    """The gradient of `y = k relu(x) s` from its output alone: above zero, an element was kept."""
-    _relu_stretch(gradient[low:high], output[low:high], result[low:high], scale)
-
-
-# A kernel takes one argument, the address of a block (`kernels.block`), so that any team of threads can run it.
+    return types.int64(), build
 
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
@@ -307,21 +95,161 @@ def _take(typing, address, count):
     return types.int64(types.int64, types.int64), build
 
 
+def _group(write, x, r, y, start, halves, level, scale, spare):
+    """Sixty-four elements from `start` on, for as many half-words."""
+
+
+@overload(_group, jit_options={"nogil": True, "forceinline": True})
+def _group_overload(write, x, r, y, start, halves, level, scale, spare):
+    def direct(write, x, r, y, start, halves, level, scale, spare):
+        write(x, r, y, start, halves, level, scale)
+
+    def converted(write, x, r, y, start, halves, level, scale, spare):
+        first: Any = _pointer(spare + _FLOATS, float32)
+        second, third = (
+            _pointer(spare + _FLOATS + 4 * GROUP, float32),
+            _pointer(spare + _FLOATS + 8 * GROUP, float32),
+        )
+        values = carray(first, 3 * GROUP)
+        inputs, added, outputs = carray(x, start + GROUP), carray(r, start + GROUP), carray(y, start + GROUP)
+        for j in range(GROUP):
+            values[j] = _from_float16(inputs[start + j])
+            values[GROUP + j] = _from_float16(added[start + j])
+        write(first, second, third, 0, halves, level, scale)
+        for j in range(GROUP):
+            outputs[start + j] = _to_float16(values[2 * GROUP + j])
+
+    return converted if y.dtype == types.int16 and from_float16 is _from_float16 else direct
+
+
+@njit(nogil=True)
+def _groups(write, x, r, y, start, end, level, scale, spare, block, c1, site, step, key0, key1):
+    """Whole groups, whose draws begin a call."""
+    while start < end:
+        write_calls(spare, block, c1, site, step, key0, key1)
+        _group(write, x, r, y, start, spare, level, scale, spare)
+        start, block = start + GROUP, block + uint64(GROUP // 8)
+
+
+@njit(nogil=True)
+def _single(op, x, r, y, start, halves, level, scale, spare):
+    """One group, whose half-words are there."""
+    if op == DROP:
+        _group(write_drop, x, r, y, start, halves, level, scale, spare)
+    elif op == RELU:
+        _group(write_relu, x, r, y, start, halves, level, scale, spare)
+    elif op == ADD:
+        _group(write_add, x, r, y, start, halves, level, scale, spare)
+    else:
+        _group(write_relu_gradient, x, r, y, start, halves, level, scale, spare)
+
+
+@njit(nogil=True)
+def _part(op, x, r, y, stored, start, count, halves, level, scale, spare):
+    """Fewer than sixty-four."""
+    values: Any = _pointer(spare + _VALUES, stored)
+    second, third = (
+        _pointer(spare + _VALUES + 8 * GROUP, stored),
+        _pointer(spare + _VALUES + 16 * GROUP, stored),
+    )
+    _copy(values, 0, x, start, count)
+    if op != DROP and op != RELU:  # noqa: PLR1714 - Numba makes a tuple of the other form
+        _copy(second, 0, r, start, count)
+    _single(op, values, second, third, 0, halves, level, scale, spare)
+    _copy(y, start, third, 0, count)
+
+
+@njit(nogil=True)
+def _copy(target, to, source, start, count):
+    written, read = carray(target, to + count), carray(source, start + count)
+    for j in range(count):
+        written[to + j] = read[start + j]
+
+
+@njit(nogil=True)
+def _thin(op, x, r, y, stored, bases, run, inner, low, high, level, scale, draw, site, step, key0, key1):
+    """Positions [low, high) of the mask, in rows of `run`; see `mask.sharing.Rows`."""
+    spare: Any = _spare()
+    drawn, used = carray(_pointer(spare, uint16), GROUP), carray(_pointer(spare + _USED, uint16), GROUP)
+    # Half-words that do not come in sixty-fours wait in `used`, from whatever row, for the elements at `start`.
+    start, waiting = low * inner, 0
+    position = low
+    while position < high:
+        row = position // run
+        element = bases[row] + (position - row * run)
+        lane, block = element & 7, (element >> 3) & 0xFFFFFFFF
+        # Calls that are made together have the high half of their number in common.
+        left = min((row + 1) * run - position, high - position, 8 * ((1 << 32) - block) - lane)
+        c1 = uint64(element >> 35) + (draw << uint64(16))
+        if inner == 1 and lane == 0 and left >= GROUP:
+            if waiting:
+                _part(op, x, r, y, stored, start, waiting, spare + _USED, level, scale, spare)
+                start, waiting = start + waiting, 0
+            call, end = uint64(block), start + left - left % GROUP
+            if op == DROP:
+                _groups(
+                    write_drop, x, r, y, start, end, level, scale, spare, call, c1, site, step, key0, key1
+                )
+            elif op == RELU:
+                _groups(
+                    write_relu, x, r, y, start, end, level, scale, spare, call, c1, site, step, key0, key1
+                )
+            else:
+                _groups(write_add, x, r, y, start, end, level, scale, spare, call, c1, site, step, key0, key1)
+            start = end
+            position += left - left % GROUP
+            continue
+        # A long row goes on at the beginning of a call.
+        count = 8 - lane if inner == 1 and lane and left > 2 * GROUP else min(GROUP - lane, left)
+        write_calls(spare, uint64(block), c1, site, step, key0, key1)
+        for i in range(count):
+            # A shared draw is spread over its elements, which then go the common way.
+            copies = inner
+            while copies:
+                some = min(copies, GROUP - waiting)
+                used[waiting : waiting + some] = drawn[lane + i]
+                full = copies // GROUP if waiting == 0 else int64(waiting + some == GROUP)
+                for _ in range(full):
+                    _single(op, x, r, y, start, spare + _USED, level, scale, spare)
+                    start += GROUP
+                copies -= max(some, full * GROUP) if waiting == 0 else some
+                waiting = 0 if full else waiting + some
+        position += count
+    if waiting:
+        _part(op, x, r, y, stored, start, waiting, spare + _USED, level, scale, spare)
+
+
+@njit(nogil=True)
+def _relu_gradient(gradient, output, result, stored, low, high, scale):
+    """The gradient of `y = k relu(x) s` from its output alone: above zero, an element was kept."""
+    spare: Any = _spare()
+    level = np.int32(0)
+    start = low
+    while start + GROUP <= high:
+        _group(write_relu_gradient, gradient, output, result, start, spare, level, scale, spare)
+        start += GROUP
+    if start < high:
+        _part(
+            _RELU_GRADIENT, gradient, output, result, stored, start, high - start, spare, level, scale, spare
+        )
+
+
+# A kernel takes one argument, the address of a block (`kernels.block`), so that any team of threads can run it.
+
+
 @njit(nogil=True)
 def _run_thin(block, stored, factor):
     word = carray(_pointer(block, int64), slot.COUNT)
     scale = factor(carray(_pointer(block + 8 * slot.SCALE, float64), 1)[0])
-    x = carray(_pointer(word[slot.X], stored), word[slot.ELEMENTS])
-    r = carray(_pointer(word[slot.R], stored), word[slot.ELEMENTS])
-    y = carray(_pointer(word[slot.Y], stored), word[slot.ELEMENTS])
+    x, r, y = _pointer(word[slot.X], stored), _pointer(word[slot.R], stored), _pointer(word[slot.Y], stored)
     bases = carray(_pointer(word[slot.BASES], int64), word[slot.ROWS])
     low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
     while low < word[slot.SIZE]:
         high = min(low + word[slot.PIECE], word[slot.SIZE])
         _thin(
-            word[slot.OP], x, r, y, word[slot.IN_PLACE] != 0, bases, word[slot.RUN], word[slot.INNER], low, high,
-            word[slot.LEVEL], scale, uint64(word[slot.DRAW]), uint64(word[slot.SITE]), uint64(word[slot.STEP]),
-            uint64(word[slot.KEY0]), uint64(word[slot.KEY1]),
+            word[slot.OP], x, r, y, stored, bases, word[slot.RUN], word[slot.INNER], low, high,
+            np.int32(word[slot.LEVEL]), scale, uint64(word[slot.DRAW]), uint64(word[slot.SITE]),
+            uint64(word[slot.STEP]), uint64(word[slot.KEY0]), uint64(word[slot.KEY1]),
         )  # fmt: skip
         low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
 
@@ -330,12 +258,12 @@ def _run_thin(block, stored, factor):
 def _run_relu_gradient(block, stored, factor):
     word = carray(_pointer(block, int64), slot.COUNT)
     scale = factor(carray(_pointer(block + 8 * slot.SCALE, float64), 1)[0])
-    gradient = carray(_pointer(word[slot.X], stored), word[slot.ELEMENTS])
-    output = carray(_pointer(word[slot.R], stored), word[slot.ELEMENTS])
-    result = carray(_pointer(word[slot.Y], stored), word[slot.ELEMENTS])
+    gradient, output = _pointer(word[slot.X], stored), _pointer(word[slot.R], stored)
+    result = _pointer(word[slot.Y], stored)
     low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
     while low < word[slot.SIZE]:
-        _relu_gradient(gradient, output, result, low, min(low + word[slot.PIECE], word[slot.SIZE]), scale)
+        high = min(low + word[slot.PIECE], word[slot.SIZE])
+        _relu_gradient(gradient, output, result, stored, low, high, scale)
         low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
 
 
@@ -343,35 +271,35 @@ def _run_relu_gradient(block, stored, factor):
 # float32 but float64.
 
 
-def thin_float32(block):  # noqa: D103
+def thin_float32(block):
     _run_thin(block, float32, float32)
 
 
-def thin_float64(block):  # noqa: D103
+def thin_float64(block):
     _run_thin(block, float64, float64)
 
 
-def thin_bfloat16(block):  # noqa: D103
+def thin_bfloat16(block):
     _run_thin(block, uint16, float32)
 
 
-def thin_float16(block):  # noqa: D103
+def thin_float16(block):
     _run_thin(block, int16, float32)
 
 
-def relu_gradient_float32(block):  # noqa: D103
+def relu_gradient_float32(block):
     _run_relu_gradient(block, float32, float32)
 
 
-def relu_gradient_float64(block):  # noqa: D103
+def relu_gradient_float64(block):
     _run_relu_gradient(block, float64, float64)
 
 
-def relu_gradient_bfloat16(block):  # noqa: D103
+def relu_gradient_bfloat16(block):
     _run_relu_gradient(block, uint16, float32)
 
 
-def relu_gradient_float16(block):  # noqa: D103
+def relu_gradient_float16(block):
     _run_relu_gradient(block, int16, float32)
 
 

@@ -1,9 +1,8 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, misc"
-"""The two inner parts of the CPU kernel as LLVM's vectors: the words of eight Philox calls, and sixty-four elements.
+"""The inner parts of the CPU kernel as LLVM's vectors: the words of eight Philox calls, and sixty-four elements.
 
-Written out, because LLVM's own vectorising costs half of the speed: it masks what `vpmuludq` ignores anyway, shuffles
-words that could be stored in pairs, and keeps drawing and multiplying in loops of their own, so that arithmetic and
-memory wait for each other. The vectors are plain ones: LLVM cuts them to what a processor has.
+Written out, because LLVM's own vectorising costs a third of the speed in cache and more outside
+(`docs/decisions/0015-vectors.md`). The vectors are plain ones: LLVM cuts them to what a processor has.
 
 Numba keeps compiled code by the age of `cpu.py` alone: touch that when something here changes.
 """
@@ -24,8 +23,8 @@ _LOW = 0xFFFFFFFF
 _M0, _M1, _W0, _W1 = 0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85
 
 _ORDER = [lane // 2 + (CALLS // 2) * (lane % 2) for lane in range(CALLS)]
-"""Which call a lane computes: such that pairing lanes 0, 2, 4, ... of the two results gives the first calls in order,
-which processors do in one instruction."""
+"""Which call a lane computes: such that pairing lanes 0, 2, 4, ... of the two results gives the first calls in
+order, which processors do in one instruction."""
 
 _WIDTH = 16
 """Elements in a vector of the second part."""
@@ -43,7 +42,7 @@ def _constant(value):
 
 
 def _product(builder, lanes, factor):
-    """32 x 32 -> 64 bits. The mask costs nothing: it is how LLVM knows the instruction that reads low halves alone."""
+    """32 x 32 -> 64 bits. The mask costs nothing: by it LLVM knows the instruction that reads low halves alone."""
     return builder.mul(builder.and_(lanes, _constant(_LOW)), _constant(factor))
 
 
@@ -51,8 +50,9 @@ def _product(builder, lanes, factor):
 def write_calls(_context, _words, _block, _c1, _site, _step, _key0, _key1):
     """Write the words of the eight Philox calls from `block` on, `block` being the low 32 bits of their number.
 
-    The last of them must not reach 2^32. What the calls have in common is computed once: the whole of round 0 but one
-    product, and half of round 1. High halves of lanes hold what is left there, until the last round.
+    Their numbers' high half is that of `c1` in all of them. What the calls have in common is computed once: the
+    whole of round 0 but one product, and half of round 1. High halves of lanes hold what is left there, until the
+    last round.
     """
 
     def build(context, builder, _signature, arguments):
@@ -135,49 +135,51 @@ def _narrow(builder, values, kind):
     short = _vector_of(ir.IntType(16))
     if kind == types.uint16:
         bits = builder.bitcast(values, _vector_of(_INT))
+        # A NaN made of bfloat16s has zeros below, whose rounding carries nothing into it.
         odd = builder.and_(builder.lshr(bits, _integers(16)), _integers(1))
         rounded = builder.add(builder.add(bits, _integers(0x7FFF)), odd)
-        quiet = builder.or_(bits, _integers(0x00400000))  # as hardware makes a NaN
-        word = builder.select(builder.fcmp_unordered("uno", values, values), quiet, rounded)
-        return builder.trunc(builder.lshr(word, _integers(16)), short)
+        return builder.trunc(builder.lshr(rounded, _integers(16)), short)
     if kind == types.int16:
         return builder.bitcast(builder.fptrunc(values, _vector_of(ir.HalfType())), short)
     return values
 
 
 def _writer(op):
-    """The intrinsic of an operation. Each vector is read before it is written, so the output may be the input."""
+    """The intrinsic of an operation. Each vector is read before it is written."""
 
     @intrinsic
     def write(_context, x, r, y, start, halves, level, scale):
-        """Write sixty-four elements from `start` on, by as many half-words."""
+        """Write sixty-four elements from `start` on, by as many half-words; the output may be the input."""
 
         def build(context, builder, _signature, arguments):
             x_at, r_at, y_at, start, halves, level, scale = arguments
-            stored = _vector_of(context.get_value_type(x.dtype))
+            llvm = context.get_value_type(x.dtype)
+            stored, size = _vector_of(llvm), context.get_abi_sizeof(llvm)
             scales, levels = _splat(builder, scale, _WIDTH), _splat(builder, level, _WIDTH)
             zero = ir.Constant(scales.type, None)
-            short = _vector_of(ir.IntType(16)).as_pointer()
-            size = context.get_abi_sizeof(context.get_value_type(x.dtype))
-            for first in range(0, GROUP, _WIDTH):
-                place = builder.add(start, ir.Constant(_WORD, first))
+            draws = builder.inttoptr(halves, _vector_of(ir.IntType(16)).as_pointer())
+            for vector in range(GROUP // _WIDTH):
+                place = builder.add(start, ir.Constant(_WORD, vector * _WIDTH))
 
-                def load(base, place=place):
-                    pointer = builder.bitcast(builder.gep(base, [place]), stored.as_pointer())
-                    return _widen(builder, builder.load(pointer, align=size), x.dtype)
+                def at(base, place=place):
+                    return builder.bitcast(builder.gep(base, [place]), stored.as_pointer())
 
-                address = builder.add(halves, ir.Constant(_WORD, 2 * first))
-                drawn = builder.load(builder.inttoptr(address, short), align=2)
-                keep = builder.icmp_signed(">=", builder.zext(drawn, levels.type), levels)
+                def load(base, at=at):
+                    return _widen(builder, builder.load(at(base), align=size), x.dtype)
+
+                # Unordered comparisons: a NaN goes through, as in a plain relu.
                 values = load(x_at)
+                if op is None:
+                    keep = builder.fcmp_unordered(">", load(r_at), zero)
+                else:
+                    drawn = builder.load(builder.gep(draws, [ir.Constant(_WORD, vector)]), align=2)
+                    keep = builder.icmp_signed(">=", builder.zext(drawn, levels.type), levels)
                 if op == RELU:
-                    # Unordered: a NaN goes through, as in a plain relu.
-                    keep = builder.and_(keep, builder.fcmp_unordered("ugt", values, zero))
+                    keep = builder.and_(keep, builder.fcmp_unordered(">", values, zero))
                 result = builder.select(keep, builder.fmul(values, scales), zero)
                 if op == ADD:
                     result = builder.fadd(load(r_at), result)
-                pointer = builder.bitcast(builder.gep(y_at, [place]), stored.as_pointer())
-                builder.store(_narrow(builder, result, x.dtype), pointer, align=size)
+                builder.store(_narrow(builder, result, x.dtype), at(y_at), align=size)
             return context.get_dummy_value()
 
         return types.none(x, r, y, types.int64, types.int64, types.int32, scale), build
@@ -185,4 +187,4 @@ def _writer(op):
     return write
 
 
-write_drop, write_relu, write_add = (_writer(op) for op in (DROP, RELU, ADD))
+write_drop, write_relu, write_add, write_relu_gradient = (_writer(op) for op in (DROP, RELU, ADD, None))
