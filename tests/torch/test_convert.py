@@ -99,6 +99,17 @@ class TestConvert:
 
         assert type(model[0]) is nn.Dropout
 
+    @pytest.mark.parametrize("kind", ["AlphaDropout", "FeatureAlphaDropout"])
+    def test_self_normalising_layers(self, kind):
+        """Have counterparts of PyTorch's own kinds."""
+        model, x = nn.Sequential(getattr(nn, kind)(0.25, True)), torch.randn(4, 6, 5)
+        report = tt.convert(model, seed=3)
+        axes = (2,) if kind == "FeatureAlphaDropout" else ()
+
+        assert {"0": f"{kind}(p=0.25, inplace=True)"} == report.swapped
+        assert isinstance(model[0], getattr(nn, kind))
+        assert torch.equal(tt.alpha_dropout(x, 0.25, seed=3, site="0", share=axes), model(x.clone()))
+
     def test_state_dict(self):
         """Keys do not change."""
         model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
@@ -115,8 +126,6 @@ class TestReport:
         ("module", "reason"),
         [
             (Own(0.5), "Own has no counterpart"),
-            (nn.AlphaDropout(0.5), "AlphaDropout has no counterpart"),
-            (nn.FeatureAlphaDropout(0.5), "FeatureAlphaDropout has no counterpart"),
             (nn.LSTM(2, 2, 2, dropout=0.5), "LSTM(dropout=0.5) draws between its layers"),
             (nn.GRU(2, 2, 2, dropout=0.5), "GRU(dropout=0.5) draws between its layers"),
             (nn.MultiheadAttention(4, 2, dropout=0.5), "attention draws in a functional call"),

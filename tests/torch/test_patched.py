@@ -276,10 +276,35 @@ class TestSpan:
         assert same(dropped(x, 0.5, seed=3, site="quick", step=1), y)
 
     @pytest.mark.parametrize(
+        "call",
+        [
+            lambda x: F.alpha_dropout(x, 0.5, training=True),
+            lambda x: torch.alpha_dropout(x, 0.5, True),
+            lambda x: torch.alpha_dropout(x, p=0.5, train=True),
+            nn.AlphaDropout(0.5),
+        ],
+        ids=["functional", "torch", "torch by keywords", "layer"],
+    )
+    def test_alpha_dropout(self, call):
+        """Caught, by all its names."""
+        net, x = Net(call), torch.randn(4, 5, 6)
+        with tt.patched(net, seed=3):
+            y = net(x)
+        site = "run" if isinstance(call, nn.Module) else ""
+
+        assert same(tt.alpha_dropout(x, 0.5, seed=3, site=site), y)
+
+    def test_feature_alpha_dropout(self):
+        """Caught, and off where it is not asked for."""
+        net, x = Net(lambda x: F.feature_alpha_dropout(F.alpha_dropout(x), 0.5, True)), torch.randn(4, 5, 6)
+        with tt.patched(net, seed=3):
+            y = net(x)
+
+        assert same(tt.feature_alpha_dropout(x, 0.5, seed=3, site=""), y)
+
+    @pytest.mark.parametrize(
         ("name", "module", "shape"),
         [
-            ("alpha_dropout", Net(lambda x: F.alpha_dropout(x, 0.5, training=True)), (4,)),
-            ("feature_alpha_dropout", Net(lambda x: F.feature_alpha_dropout(x, 0.5, True)), (1, 4)),
             ("lstm", nn.LSTM(4, 4, num_layers=2, dropout=0.5), (3, 2, 4)),
             ("gru", nn.GRU(4, 4, num_layers=2, dropout=0.5), (3, 2, 4)),
             ("rnn_tanh", nn.RNN(4, 4, num_layers=2, dropout=0.5), (3, 2, 4)),

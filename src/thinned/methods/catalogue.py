@@ -1,14 +1,19 @@
 """The single list of methods: documentation, tests, command line and laboratory read it."""
 
 from thinned.methods import (
+    alpha,
     drop_path,
     dropout,
     embedding_dropout,
+    gaussian_dropout,
+    gaussian_noise,
     layer_drop,
     locked_dropout,
     patch_dropout,
     spatial,
     stochastic_depth,
+    stochastic_relu,
+    uniform_dropout,
 )
 from thinned.methods.entry import Entry
 
@@ -23,6 +28,11 @@ def catalogue() -> list[Entry]:
     return [
         dropout.ENTRY,
         *spatial.ENTRIES,
+        *alpha.ENTRIES,
+        gaussian_dropout.ENTRY,
+        uniform_dropout.ENTRY,
+        stochastic_relu.ENTRY,
+        gaussian_noise.ENTRY,
         locked_dropout.ENTRY,
         embedding_dropout.ENTRY,
         patch_dropout.ENTRY,

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from thinned.torch.layers.alpha import AlphaDropout, FeatureAlphaDropout
 from thinned.torch.layers.drop_block import DropBlock2d
 from thinned.torch.layers.drop_path import DropPath
 from thinned.torch.layers.dropout import Dropout
@@ -22,6 +23,8 @@ SAME: dict[type[nn.Module], type[nn.Module]] = {
     nn.Dropout1d: Dropout1d,
     nn.Dropout2d: Dropout2d,
     nn.Dropout3d: Dropout3d,
+    nn.AlphaDropout: AlphaDropout,
+    nn.FeatureAlphaDropout: FeatureAlphaDropout,
 }
 """PyTorch's own classes, whose objects have all that ours need."""
 

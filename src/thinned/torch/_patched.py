@@ -13,28 +13,35 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from thinned.errors import BindError
+from thinned.methods import alpha
+from thinned.methods.law import THIN, Law
 from thinned.methods.spatial import position_axes
 from thinned.torch._bind import attach, binding_of, named_modules, unbind, unwrapped
 from thinned.torch._binding import Binding
 from thinned.torch._drawing import fresh_key
 from thinned.torch._functional import drop, thin
+from thinned.torch._law import apply
 from thinned.torch._ticket import is_traced
 
 _ORIGINALS: dict[str, Callable[..., Any]] = {
     name: getattr(F, name)
-    for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "scaled_dot_product_attention")
+    for name in (
+        "dropout",
+        "dropout1d",
+        "dropout2d",
+        "dropout3d",
+        "alpha_dropout",
+        "feature_alpha_dropout",
+        "scaled_dot_product_attention",
+    )
 }
+_OPERATORS = {getattr(torch, name): name for name in ("dropout", "alpha_dropout", "feature_alpha_dropout")}
+"""Functions of `torch` itself, whose arguments are (input, p, train)."""
+
 _current = threading.local()
 _lock = threading.Lock()
 _depth = 0
 _FUNCTIONAL = ("functional",)
-
-
-def _draws_where_asked(
-    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False, **_: Any
-) -> bool:
-    """Of `alpha_dropout` and its kin."""
-    return training and p > 0
 
 
 def _draws_between_layers(*args: Any) -> bool:
@@ -45,8 +52,6 @@ def _draws_between_layers(*args: Any) -> bool:
 
 
 _MISSED: dict[str, Callable[..., bool]] = {
-    "alpha_dropout": _draws_where_asked,
-    "feature_alpha_dropout": _draws_where_asked,
     "lstm": _draws_between_layers,
     "gru": _draws_between_layers,
     "rnn_tanh": _draws_between_layers,
@@ -65,13 +70,13 @@ class _Running(threading.local):
 class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a verb
     """Within it, functional dropout draws by the law, at sites named after the module that calls it.
 
-    `F.dropout`, `F.dropout1d`, `2d`, `3d`, `torch.dropout` and the `dropout_p` of
-    `F.scaled_dot_product_attention` are caught, however they were imported, in this thread; PyTorch's own
-    dropout layers and `nn.MultiheadAttention` come through them. The k-th call in a module is `name#k`. With a
-    bound model the draws have addresses; without one they draw fresh keys, governed by `torch.manual_seed`.
-    A warning tells of draws that it does not catch: `F.alpha_dropout`, and the dropout between the layers of
-    an `nn.LSTM` or `nn.GRU`. Activation checkpoints recompute in the backward pass, so call `backward` within
-    it as well.
+    `F.dropout`, `F.dropout1d`, `2d`, `3d`, `F.alpha_dropout`, `F.feature_alpha_dropout`, `torch.dropout` and the
+    `dropout_p` of `F.scaled_dot_product_attention` are caught, however they were imported, in this thread;
+    PyTorch's own dropout layers and `nn.MultiheadAttention` come through them. The k-th call in a module is
+    `name#k`. With a bound model the draws have addresses; without one they draw fresh keys, governed by
+    `torch.manual_seed`. A warning tells of draws that it does not catch: the dropout between the layers of an
+    `nn.LSTM` or `nn.GRU`. Activation checkpoints recompute in the backward pass, so call `backward` within it as
+    well.
 
     Args:
         model: whose modules name the sites; bound, or with `seed`.
@@ -150,6 +155,9 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
     ) -> Any:
         """Names that were imported before the `with`, and `torch.dropout`, arrive here."""
         name = _caught(func)
+        if func in _OPERATORS and kwargs and "train" in kwargs:
+            kwargs = {**kwargs, "training": kwargs["train"]}
+            del kwargs["train"]
         if name is not None:
             return getattr(self, name)(*args, **(kwargs or {}))
         self._tell(func, args, kwargs or {})
@@ -173,9 +181,6 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
         """`F.dropout` by the law."""
         return self._drop(input, p, training, inplace, ())
 
-    def _torch_dropout(self, input: Tensor, p: float, train: bool) -> Tensor:
-        return self._drop(input, p, train, False, ())
-
     def dropout1d(
         self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
     ) -> Tensor:
@@ -196,6 +201,18 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
         """`F.dropout3d` by the law."""
         _ORIGINALS["dropout3d"](input, p, False)
         return self._drop(input, p, training, inplace, position_axes(input.dim(), 3))
+
+    def alpha_dropout(
+        self, input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+    ) -> Tensor:
+        """`F.alpha_dropout` by the law."""
+        return self._drop(input, p, training, inplace, (), alpha.LAW)
+
+    def feature_alpha_dropout(
+        self, input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+    ) -> Tensor:
+        """`F.feature_alpha_dropout` by the law."""
+        return self._drop(input, p, training, inplace, alpha.feature_axes(input.dim()), alpha.LAW)
 
     def scaled_dot_product_attention(
         self,
@@ -234,26 +251,41 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
             )
         return self._drop(torch._safe_softmax(scores, -1), dropout_p, True, False, ()) @ value
 
-    def _drop(self, x: Tensor, p: float, training: bool, inplace: bool, share: tuple[int, ...]) -> Tensor:
+    def _drop(
+        self,
+        x: Tensor,
+        p: float,
+        training: bool,
+        inplace: bool,
+        share: tuple[int, ...],
+        law: Law = THIN,
+    ) -> Tensor:
         if p < 0 or p > 1:
             raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
         if not training or p == 0:
             return x
         binding = None if self._model is None else binding_of(self._model)
         if binding is None:
-            key = fresh_key(x)
-            return thin(x, p, (key, 0, 0, 0), share, inplace=inplace)
+            address = fresh_key(x), 0, 0, 0
+            if law is THIN:
+                return thin(x, p, address, share, inplace=inplace)
+            return apply(x, law, p, address, share, inplace=inplace)
         if is_traced(x):
             raise BindError(
                 "patched draws of a bound model are eager; compile a model that was converted instead."
             )
-        return self._bound(binding, x, p, share, inplace)
+        return self._bound(binding, x, p, share, inplace, law)
 
-    def _bound(self, binding: Binding, x: Tensor, p: float, share: tuple[int, ...], inplace: bool) -> Tensor:
+    def _bound(
+        self, binding: Binding, x: Tensor, p: float, share: tuple[int, ...], inplace: bool, law: Law
+    ) -> Tensor:
         # A checkpoint runs its piece again outside the module that called it, so no name tells those draws
         # apart; their order does.
         draw = binding.use(self._running.path[-1] if self._running.path else "", who=_FUNCTIONAL)
-        return drop(x, p, (binding.seed, *draw), share, binding.window(x), inplace=inplace)
+        address, window = (binding.seed, *draw), binding.window(x)
+        if law is THIN:
+            return drop(x, p, address, share, window, inplace=inplace)
+        return apply(x, law, p, address, share, window, inplace=inplace)
 
     def _follow(self, root: nn.Module) -> None:
         """Know at each moment which module runs."""
@@ -268,8 +300,8 @@ class patched(TorchFunctionMode):  # noqa: N801 - a context manager, named as a 
 
 
 def _caught(func: Callable[..., Any]) -> str | None:
-    if func is torch.dropout:
-        return "_torch_dropout"
+    if func in _OPERATORS:
+        return _OPERATORS[func]
     return next((name for name, original in _ORIGINALS.items() if func is original), None)
 
 
