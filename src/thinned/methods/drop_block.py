@@ -185,7 +185,7 @@ def seed_window(
         )
     for axis in range(1, len(shape)):
         start = index[axis]
-        if axis not in shared and (sizes[axis] != shape[axis] or np.ndim(start) or start != 0):
+        if axis not in shared and (sizes[axis] != shape[axis] or getattr(start, "ndim", 0) or start != 0):
             raise WindowError(
                 f"expected a window on the batch alone, axis 0, since a sample is scaled by all that it keeps; got "
                 f"start {start} and {shape[axis]} of {sizes[axis]} positions on axis {axis}."

@@ -140,7 +140,8 @@ def plain(x: Tensor, how: BlockPlan, address: Coordinates) -> Tensor:
     under = (_plain.words(how.where, address, x.device) < how.threshold).float()
     dropped = _POOL[len(how.block)](under, how.block, stride=1).bool()
     kept = (~dropped).flatten(1).sum(1).double()
-    scale = torch.where(kept > 0, dropped[0].numel() / kept, 0)
+    # A number over a tensor would be rounded twice: PyTorch takes the reciprocal first.
+    scale = torch.where(kept > 0, torch.full_like(kept, dropped[0].numel()) / kept, 0)
     exact = torch.float64 if x.dtype == torch.float64 else torch.float32
     scale = scale.to(exact).reshape(-1, *[1] * (len(how.shape) - 1))
     return (x.to(exact) * scale).masked_fill(dropped, 0).to(x.dtype)
