@@ -124,5 +124,10 @@ class LayerDrop(Drawing, nn.ModuleList):
             return LayerDrop(list(self)[index], self.p, site=self.site)
         return super().__getitem__(index)
 
+    def __repr__(self) -> str:
+        """PyTorch's, which folds equal layers into one line, with the rate in front."""
+        site = "" if self.site is None else f", site={self.site!r}"
+        return super().__repr__().replace("(", f"(p={self.p}{site}", 1)
+
     def draws(self, x: Tensor) -> list[tuple[str, tuple[int, ...] | None]]:
         return [("", (len(self),))]

@@ -72,7 +72,7 @@ class PatchDropout(Drawing):
             x, indices = self._dropped(x)
         return (x, indices) if self.return_indices else x
 
-    def _dropped(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _dropped(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         prefix, shape = self.num_prefix_tokens, self._mask_shape(x)
         address = self.address(x)
         rate = self.rate_at(self.p, address)
@@ -81,6 +81,8 @@ class PatchDropout(Drawing):
                 "expected a constant rate where something traces, since it decides how many tokens stay; got a "
                 "tensor or a schedule. Set layer.p in eager code, or do not compile this layer."
             )
+        if rate == 0:  # of a schedule
+            return x, None
         window = self.window(x)
         if window is not None and any(
             size != mine for size, mine in zip(window[0][1:], x.shape[1:], strict=True)

@@ -25,8 +25,9 @@ class StochasticDepth(Drawing):
     `shortcut(x) + branch(x)`.
 
     Under `torch.compile`, `torch.func` and forward-mode differentiation the branch is run and masked: the same
-    numbers, without the saving. A layer that draws *inside* a branch, where that branch is called more than once in
-    a call of the model, counts its uses (`name#k`) as they happen: there alone, eager and compiled masks differ.
+    numbers, without the saving. Two things inside a branch tell the difference. A BatchNorm takes in a batch only
+    where it runs. And where a branch is called more than once in a call of the model, its layers that draw count
+    their uses (`name#k`) as they happen.
 
     Args:
         branch: a module; called as `branch(x, *args, **kwargs)`, it returns one tensor like `shortcut(x)`.
@@ -82,7 +83,7 @@ class StochasticDepth(Drawing):
         if not decides_by_data(x, rate, address):
             (kept,) = first_kept(1, threshold(rate), address)  # type: ignore[arg-type]
             if not kept:
-                return skipped(shortcut, [self.branch], (x, args, kwargs), added=True)
+                return skipped(shortcut, [self.branch], (args, kwargs), added=True)
         branch = self._branch(shortcut, x, *args, **kwargs)
         seed, site, step, draw = address
         return dropout_add(
