@@ -2,6 +2,7 @@
 
 from thinned.methods import (
     alpha,
+    drop_block,
     drop_path,
     dropout,
     embedding_dropout,
@@ -28,6 +29,7 @@ def catalogue() -> list[Entry]:
     return [
         dropout.ENTRY,
         *spatial.ENTRIES,
+        *drop_block.ENTRIES,
         *alpha.ENTRIES,
         gaussian_dropout.ENTRY,
         uniform_dropout.ENTRY,

@@ -7,6 +7,7 @@ need("torch", "torch", "2.7")
 from thinned.methods.conversion import Report as Report
 from thinned.torch._bind import bind as bind
 from thinned.torch._bind import unbind as unbind
+from thinned.torch._blocks import drop_block as drop_block
 from thinned.torch._convert import convert as convert
 from thinned.torch._draws import draws as draws
 from thinned.torch._functional import dropout as dropout
@@ -24,6 +25,9 @@ from thinned.torch._raw import uniform as uniform
 from thinned.torch._sites import sites as sites
 from thinned.torch.layers.alpha import AlphaDropout as AlphaDropout
 from thinned.torch.layers.alpha import FeatureAlphaDropout as FeatureAlphaDropout
+from thinned.torch.layers.drop_block import DropBlock1d as DropBlock1d
+from thinned.torch.layers.drop_block import DropBlock2d as DropBlock2d
+from thinned.torch.layers.drop_block import DropBlock3d as DropBlock3d
 from thinned.torch.layers.drop_path import DropPath as DropPath
 from thinned.torch.layers.dropout import Dropout as Dropout
 from thinned.torch.layers.embedding_dropout import EmbeddingDropout as EmbeddingDropout
@@ -41,6 +45,9 @@ from thinned.torch.layers.uniform_dropout import UniformDropout as UniformDropou
 
 __all__ = [
     "AlphaDropout",
+    "DropBlock1d",
+    "DropBlock2d",
+    "DropBlock3d",
     "DropPath",
     "Dropout",
     "Dropout1d",
@@ -61,6 +68,7 @@ __all__ = [
     "bind",
     "convert",
     "draws",
+    "drop_block",
     "dropout",
     "dropout_add",
     "feature_alpha_dropout",
