@@ -132,7 +132,8 @@ def _on_whole(layers: Sequence[nn.Module], place: int, x: Tensor) -> Tensor | Th
     dropout = thinned_by(layers, place)
     if dropout is not None:
         axis = units_axis(layer, x.dim())
-        if axis is not None and _fits(dropout, x, axis):
+        # A wrong size is refused by the layer itself, in words that name its whole weight.
+        if axis is not None and x.shape[axis] == layer.weight.shape[1] and _fits(dropout, x, axis):
             rows = _rows_axis(dropout, x.dim())
             return _multiply(layers, place, Thinned([x], [x.shape[rows]], [None], rows, axis, 0))
     elif is_thinning(layer) and read_by(layers, place) is not None:
