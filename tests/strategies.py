@@ -70,3 +70,28 @@ def strided(draw, max_axes=4, max_size=6):
     """How to make a tensor with odd strides: a shape, and then what is done to it, by name."""
     shape = tuple(draw(st.lists(st.integers(0, max_size), max_size=max_axes)))
     return shape, draw(st.sampled_from(["as it is", "transposed", "expanded", "sliced", "flipped order"]))
+
+
+@st.composite
+def shards(draw, max_size=40):
+    """Consecutive rows of a batch: how many the whole has, where they start, how many they are."""
+    size = draw(st.integers(1, max_size))
+    start = draw(st.integers(0, size - 1))
+    return size, start, draw(st.integers(1, size - start))
+
+
+@st.composite
+def products(draw, max_size=9):
+    """Sizes (batch, time, out, in), none of them 0, and the window of a mask with axes (batch, out, in) or None."""
+    batch, times, out = (draw(st.integers(1, max_size)) for _ in range(3))
+    width = draw(st.one_of(st.integers(1, 70), st.sampled_from([128, 2049, 4100])))
+    if draw(st.booleans()):
+        return (batch, times, out, width), None
+    index, sizes = [], []
+    for size in (batch, out):
+        more = draw(st.integers(0, 5))
+        ids = st.lists(st.integers(0, size + more - 1), min_size=size, max_size=size)
+        index.append(draw(st.one_of(st.integers(0, more), ids)))
+        sizes.append(size + more)
+    more = draw(st.integers(0, 5))
+    return (batch, times, out, width), ((*sizes, width + more), (*index, draw(st.integers(0, more))))
