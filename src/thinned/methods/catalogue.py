@@ -2,19 +2,24 @@
 
 from thinned.methods import (
     alpha,
+    batch_dropout,
+    concrete_dropout,
     drop_block,
     drop_path,
+    dropconnect,
     dropout,
     embedding_dropout,
     gaussian_dropout,
     gaussian_noise,
     layer_drop,
     locked_dropout,
+    mixout,
     patch_dropout,
     spatial,
     stochastic_depth,
     stochastic_relu,
     uniform_dropout,
+    weight_drop,
 )
 from thinned.methods.entry import Entry
 
@@ -29,16 +34,21 @@ def catalogue() -> list[Entry]:
     return [
         dropout.ENTRY,
         *spatial.ENTRIES,
-        *drop_block.ENTRIES,
         *alpha.ENTRIES,
         gaussian_dropout.ENTRY,
         uniform_dropout.ENTRY,
         stochastic_relu.ENTRY,
         gaussian_noise.ENTRY,
+        *drop_block.ENTRIES,
         locked_dropout.ENTRY,
+        batch_dropout.ENTRY,
+        *dropconnect.ENTRIES,
+        weight_drop.ENTRY,
+        mixout.ENTRY,
         embedding_dropout.ENTRY,
         patch_dropout.ENTRY,
         drop_path.ENTRY,
         stochastic_depth.ENTRY,
         layer_drop.ENTRY,
+        concrete_dropout.ENTRY,
     ]

@@ -4,6 +4,7 @@ Everything is a function of the rate's logit `a = log(p / (1 - p))`, the paramet
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, SupportsFloat
 
@@ -18,46 +19,56 @@ from thinned.methods.schedule import Schedule
 
 @lru_cache(maxsize=1)
 def noise() -> npt.NDArray[np.float64]:
-    """`log(u / (1 - u))` of each half-word's uniform `u = (h + 0.5) / 65536`; entry h belongs to h.
+    """`log((1 - u) / u)` of each half-word's uniform `u = (h + 0.5) / 65536`; entry h belongs to h.
 
     Example:
-        >>> bool(noise()[32768] > 0 > noise()[32767]), len(noise())
+        >>> bool(noise()[32767] > 0 > noise()[32768]), len(noise())
         (True, 65536)
     """
     odd = 2 * np.arange(LEVELS, dtype=np.float64) + 1
-    table = np.log(odd / (2 * LEVELS - odd))
+    table = np.log((2 * LEVELS - odd) / odd)
     table.flags.writeable = False
     return table
 
 
-def factor(logit: Any, noise: Any, temperature: float, xp: Any) -> Any:
+def sigmoid(x: Any) -> Any:
+    """`1 / (1 + exp(-x))` of float64 arrays: 0 where the exponential has no limit.
+
+    Example:
+        >>> sigmoid(np.array([-1e4, 0.0])).tolist()
+        [0.0, 0.5]
+    """
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
+
+
+def factor(logit: Any, noise: Any, temperature: float, sigmoid: Callable[[Any], Any] = sigmoid) -> Any:
     """What an element is multiplied by: the relaxed mask on its scale.
 
-        m = (1 - z) / (1 - p),   z = sigmoid((a + log(u / (1 - u))) / t)
+        m = (1 - z) / (1 - p),   z = sigmoid((a + log((1 - u) / u)) / t)
 
     Args:
         logit: `a`, an array of one number.
-        noise: `log(u / (1 - u))` of each element.
-        temperature: `t`; at 0 it would be dropout's own mask.
-        xp: the module whose `exp` and `logaddexp` take both.
+        noise: `log((1 - u) / u)` of each element.
+        temperature: `t`; as it falls, `z` is above 1/2 where dropout drops, and becomes dropout's mask.
+        sigmoid: the framework's, for its arrays.
     """
-    value = (logit + noise) / temperature
-    return xp.exp(xp.logaddexp(logit, logit * 0) - xp.logaddexp(value, value * 0))
+    return sigmoid((logit + noise) / -temperature) / sigmoid(-logit)
 
 
-def slope(logit: Any, noise: Any, temperature: float, xp: Any) -> Any:
+def slope(logit: Any, noise: Any, temperature: float, sigmoid: Callable[[Any], Any] = sigmoid) -> Any:
     """The derivative of `factor` by the logit, as a multiple of it: `p - z / t`."""
-    value = (logit + noise) / temperature
-    return share(logit, xp) - share(value, xp) / temperature
-
-
-def share(logit: Any, xp: Any) -> Any:
-    """The rate that a logit stands for, `1 / (1 + exp(-a))`, which overflows nowhere."""
-    return xp.exp(logit - xp.logaddexp(logit, logit * 0))
+    return sigmoid(logit) - sigmoid((logit + noise) / temperature) / temperature
 
 
 def penalty(
-    logit: Any, squares: Any, inputs: int, weight_regulariser: float, dropout_regulariser: float, xp: Any
+    logit: Any,
+    squares: Any,
+    inputs: int,
+    weight_regulariser: float,
+    dropout_regulariser: float,
+    sigmoid: Callable[[Any], Any],
+    log_sigmoid: Callable[[Any], Any],
 ) -> Any:
     """The regulariser of one layer, which holds the rate up against the data term that pulls it down.
 
@@ -69,11 +80,12 @@ def penalty(
         inputs: `K`, how many inputs have draws of their own.
         weight_regulariser: `w`.
         dropout_regulariser: `d`.
-        xp: the module whose `exp` and `logaddexp` take arrays.
+        sigmoid: the framework's, for its arrays.
+        log_sigmoid: its logarithm, which loses nothing where the rate is near to 0 or 1.
     """
-    soft = xp.logaddexp(logit, logit * 0)  # -log(1 - p)
-    entropy = soft - share(logit, xp) * logit
-    return weight_regulariser * squares * xp.exp(soft) - dropout_regulariser * inputs * entropy
+    p, log_kept = sigmoid(logit), log_sigmoid(-logit)
+    entropy = p * logit + log_kept  # p log p + (1 - p) log(1 - p), with log p = a + log(1 - p)
+    return weight_regulariser * squares / sigmoid(-logit) + dropout_regulariser * inputs * entropy
 
 
 def logit_of(rate: SupportsFloat) -> float:
@@ -111,15 +123,17 @@ def check_positive(name: str, value: float, *, zero: bool = False) -> float:
         or not isinstance(value, (int, float))
         or not (0 < value < math.inf or (zero and value == 0))
     ):
-        raise RateError(f"expected {name} as a finite number {'from 0 on' if zero else 'above 0'}; got {value!r}.")
+        raise RateError(
+            f"expected {name} as a finite number {'from 0 on' if zero else 'above 0'}; got {value!r}."
+        )
     return float(value)
 
 
 def moments(x: npt.ArrayLike, rate: SupportsFloat = 0.1, temperature: float = 0.1) -> Moments:
     """Of `y = m x`: the mean and variance of `m` over the 65536 uniforms that the law knows, exactly.
 
-    The relaxed mask is not unbiased, except at rate 1/2 and as the temperature falls: at rate 0.1 and temperature 0.1
-    the mean of `m` is 0.13 % below 1. That is the paper's method, and `moments` says by how much.
+    The relaxed mask is not unbiased, except at rate 1/2 and as the temperature falls: at rate 0.1 and temperature
+    0.1 the mean of `m` is 0.13 % below 1. That is the paper's method, and `moments` says by how much.
 
     Args:
         x: the input.
@@ -133,7 +147,7 @@ def moments(x: npt.ArrayLike, rate: SupportsFloat = 0.1, temperature: float = 0.
         >>> moments([1.0], 0.5).mean.round(12), moments([1.0], 0.1).mean.round(4)
         (array([1.]), array([0.9987]))
     """
-    factors, x = factor(np.float64(logit_of(rate)), noise(), temperature, np), np.asarray(x, np.float64)
+    factors, x = factor(np.float64(logit_of(rate)), noise(), temperature), np.asarray(x, np.float64)
     return Moments(x * factors.mean(), x**2 * factors.var())
 
 
