@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+import thinned
+
 SEEDS = st.one_of(
     st.sampled_from([0, 1, -1, 2**32 - 1, 2**32, 2**63, 2**64 - 1, -(2**63)]),
     st.integers(-(2**63), 2**64 - 1),
@@ -95,3 +97,26 @@ def products(draw, max_size=9):
         sizes.append(size + more)
     more = draw(st.integers(0, 5))
     return (batch, times, out, width), ((*sizes, width + more), (*index, draw(st.integers(0, more))))
+
+
+_ENDS = st.floats(0, 1)
+_LENGTHS = st.integers(1, 2**32 - 1)
+SCHEDULES = st.one_of(
+    st.builds(
+        lambda a, b, steps, begin: thinned.linear(a, b, steps=steps, begin=begin),
+        _ENDS,
+        _ENDS,
+        _LENGTHS,
+        WORDS,
+    ),
+    st.builds(
+        lambda a, b, steps, begin: thinned.cosine(a, b, steps=steps, begin=begin),
+        _ENDS,
+        _ENDS,
+        _LENGTHS,
+        WORDS,
+    ),
+    st.builds(lambda rate, until: thinned.early(rate, until=until), _ENDS, WORDS),
+    st.builds(lambda rate, after: thinned.late(rate, after=after), _ENDS, WORDS),
+)
+"""Rates that follow the step."""
