@@ -2,9 +2,11 @@
 
 from thinned.methods import (
     alpha,
+    attention_dropout,
     batch_dropout,
     concrete_dropout,
     drop_block,
+    drop_key,
     drop_path,
     dropconnect,
     dropout,
@@ -13,13 +15,16 @@ from thinned.methods import (
     gaussian_noise,
     layer_drop,
     locked_dropout,
+    max_norm,
     mixout,
     patch_dropout,
+    r_drop,
     spatial,
     stochastic_depth,
     stochastic_relu,
     uniform_dropout,
     weight_drop,
+    zoneout,
 )
 from thinned.methods.entry import Entry
 
@@ -50,5 +55,10 @@ def catalogue() -> list[Entry]:
         drop_path.ENTRY,
         stochastic_depth.ENTRY,
         layer_drop.ENTRY,
+        zoneout.ENTRY,
+        *attention_dropout.ENTRIES,
+        drop_key.ENTRY,
+        r_drop.ENTRY,
         concrete_dropout.ENTRY,
+        max_norm.ENTRY,
     ]

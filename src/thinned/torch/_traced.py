@@ -40,6 +40,12 @@ def ticket(binding: Binding, place: Tensor, x: Tensor) -> Tensor:
     return found
 
 
+def step_now(binding: Binding, x: Tensor) -> Tensor:
+    """Trace a look at the step, for what follows it in evaluation."""
+    found: Tensor = torch.ops.thinned.now(binding.anchor, x.detach())
+    return found
+
+
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _count(what: str) -> int:
     trace, (last, count) = _trace(), _counts.get(what, (None, -1))
@@ -75,6 +81,12 @@ def ask(anchor: Tensor, place: Tensor, x: Tensor, ordinal: int, whole: bool) -> 
     return torch.tensor([binding.signed_seed, *draw], device="cpu")
 
 
+@torch.library.custom_op("thinned::now", mutates_args=())
+def now(anchor: Tensor, x: Tensor) -> Tensor:
+    """The step that the model's next training call will have. `x` only keeps it behind the start of a root call."""
+    return torch.tensor(_binding(anchor).step, device="cpu")
+
+
 @torch.library.custom_op("thinned::after", mutates_args=())
 def after(x: Tensor, call: Tensor) -> Tensor:
     """`x`, once `call` is there."""
@@ -89,6 +101,11 @@ def _(anchor: Tensor, training: bool, ordinal: int, draw: int, step: int) -> Ten
 @ask.register_fake
 def _(anchor: Tensor, place: Tensor, x: Tensor, ordinal: int, whole: bool) -> Tensor:
     return anchor.new_empty(4)
+
+
+@now.register_fake
+def _(anchor: Tensor, x: Tensor) -> Tensor:
+    return anchor.new_empty(())
 
 
 @after.register_fake
