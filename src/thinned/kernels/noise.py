@@ -1,48 +1,97 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, call-arg, attr-defined, unreachable"
 """The laws beyond plain dropout on the CPU, in Numba: affine and wide masks, uniform and normal draws.
 
-How it is laid out. As in `cpu.py`, Philox fills a block of words. A mask is compared where it is used; other draws
-become *factors* `f = b + a z` in first-level cache, and a second loop multiplies, adds or stores them. Products and
-sums are rounded one by one, with no fused multiply-add, so that an element comes out the same wherever it stands.
+How it is laid out. As in `loops.py`, Philox fills a block of words. A mask is compared where it is used; other
+draws become *factors* `f = b + a z` in first-level cache, and a second loop multiplies, adds or stores them.
+Products and sums are rounded one by one, with no fused multiply-add, so that an element comes out the same wherever
+it stands. The memory of a stretch is asked for while its words are made.
 
 The block's word `OP` holds the draw and, above it, what is done; `R` points to the float64 numbers a, b, c.
 
-Numba keeps compiled code by the age of its file alone: touch this one when `cpu.py` or `normals.py` changes.
+Numba keeps compiled code by the age of its file alone: touch this one when `loops.py` or `normals.py` changes.
 """
 
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import carray, float32, float64, int16, int64, njit, types, uint16, uint64
-from numba.extending import overload
+from numba.core.cgutils import get_or_insert_function
+from numba.extending import intrinsic, overload
 
 from thinned.kernels import block as slot
-from thinned.kernels.cpu import BLOCK, _fill, _narrow, _pointer, _take, _widen
+from thinned.kernels.cpu import _pointer, _take
+from thinned.kernels.loops import BLOCK, _narrow, _widen
 from thinned.kernels.normals import GROUP, write_normals
+from thinned.kernels.vectors import CALLS, write_calls
 from thinned.methods.law import ADD, HALF, MULTIPLY, NORMAL, SELECT, UNIFORM, WORD
 
 COMBINE = 4
 """How far above the draw the operation stands in `OP`, in bits."""
 
 _STRETCH = 8 * BLOCK
-_BEHIND = 32
+_BEHIND = 4 * CALLS
 """Words that calls made together may write behind those that were asked for."""
+
+
+def _prefetcher(write):
+    """Has a line of memory brought near, to be read or written; nothing happens where there is no such memory."""
+
+    @intrinsic
+    def prefetch(_context, _address):
+        def build(context, builder, _signature, arguments):
+            pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+            ask = get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+            place = builder.inttoptr(arguments[0], pointer)
+            builder.call(ask, [place, *(ir.Constant(number, value) for value in (write, 3, 1))])
+            return context.get_dummy_value()
+
+        return types.none(types.int64), build
+
+    return prefetch
+
+
+_prefetch_read, _prefetch_write = _prefetcher(0), _prefetcher(1)
+
+
+@njit(nogil=True)
+def _fill_ahead(words, first, count, draw, site, step, key0, key1, x, y, width):
+    """`loops._fill`, while the `width` bytes a call at `x` and `y` that come next are brought near.
+
+    Left alone, memory waits while words are made and words wait for memory: that costs a third of the time.
+    """
+    start = int64(words.ctypes.data)
+    block, place = first, start
+    while place < start + 16 * count:
+        low = block & uint64(0xFFFFFFFF)
+        c1 = (block >> uint64(32)) + (draw << uint64(16))
+        # Calls made together have the high half of their number in common: beyond it they are made again.
+        calls = int64(min(uint64(CALLS), uint64(1 << 32) - low))
+        write_calls(place, low, c1, site, step, key0, key1)
+        for line in range(0, width * calls, 64):
+            _prefetch_read(x + line)
+            _prefetch_write(y + line)
+        x, y = x + width * calls, y + width * calls
+        block, place = block + uint64(calls), place + 16 * calls
 
 
 @njit(nogil=True)
 def _factors(draw, words, halves, lane, count, a, b, f):
     """`f = b + a z`, for draws that are no mask."""
+    # Sliced first: an index that might be negative keeps LLVM from vectorising.
     if draw == UNIFORM:
-        for j in range(count):
-            z = np.float32(np.int32(np.int32(np.int32(halves[lane + j]) * np.int32(2)) - np.int32(65535)))
+        drawn = halves[lane : lane + count]
+        for j in range(drawn.size):
+            z = np.float32(np.int32(np.int32(np.int32(drawn[j]) * np.int32(2)) - np.int32(65535)))
             f[j] = b + a * (z * np.float32(2.0**-16))
     else:
-        z = words.view(np.float32)
         start = words.ctypes.data
         for i in range(0, lane + count, GROUP):
             write_normals(start + 4 * i, start + 4 * i)
-        for j in range(count):
-            f[j] = b + a * z[lane + j]
+        z = words.view(np.float32)[lane : lane + count]
+        for j in range(z.size):
+            f[j] = b + a * z[j]
 
 
 @njit(nogil=True)
@@ -172,9 +221,16 @@ def _law(
         element = bases[row] + (position - row * run)
         lane = element & (per - 1)
         count = min(per * BLOCK - lane, (row + 1) * run - position, high - position)
-        _fill(
-            words, uint64(element >> shift), (lane + count + per - 1) >> shift, which, site, step, key0, key1
+        # Spread draws meet their elements long after.
+        width = per * x.itemsize if inner == 1 else 0
+        x_next, y_next = (
+            int64(x.ctypes.data) + position * x.itemsize,
+            int64(y.ctypes.data) + position * x.itemsize,
         )
+        _fill_ahead(
+            words, uint64(element >> shift), (lane + count + per - 1) >> shift, which, site, step, key0, key1,
+            x_next, y_next, width,
+        )  # fmt: skip
         if draw > WORD:
             _factors(draw, words, halves, lane, count, a, b, f)
         if inner == 1:
