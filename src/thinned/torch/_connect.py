@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from thinned.errors import DtypeError
+from thinned.errors import DtypeError, ShapeError
 from thinned.kernels.execute import Coordinates
 from thinned.kernels.product import Operands, fits, gradients, multiply
 from thinned.mask.address import coordinates
@@ -58,7 +58,7 @@ def drop_connect(
     Raises:
         RateError, AddressError, ShareError, WindowError: see `thinned.errors`.
         DtypeError: no float tensors, or two types.
-        ValueError: shapes that do not fit.
+        ShapeError: shapes that do not fit.
 
     Example:
         >>> import torch, thinned
@@ -87,7 +87,7 @@ def connect(
 ) -> Tensor:
     """`drop_connect` with its address in one piece."""
     _check(x, weight)
-    rows = x.reshape(x.shape[0], -1, x.shape[-1]) if x.numel() else x.new_zeros(x.shape[0], 0, x.shape[-1])
+    rows = x.unsqueeze(1) if x.dim() == 2 else x.flatten(1, -2)
     return _connect(rows, weight, rate, address, share, window).reshape(*x.shape[:-1], weight.shape[0])
 
 
@@ -132,7 +132,7 @@ def _check(x: Tensor, weight: Tensor) -> None:
             f"expected x and weight of one dtype; got {x.dtype} and {weight.dtype}. Convert one of them."
         )
     if weight.dim() != 2 or x.dim() < 2 or x.shape[-1] != weight.shape[1]:
-        raise ValueError(
+        raise ShapeError(
             f"expected x with axes (batch, ..., in) and weight with axes (out, in); got shapes {tuple(x.shape)} "
             f"and {tuple(weight.shape)}."
         )

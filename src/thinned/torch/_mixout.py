@@ -1,10 +1,11 @@
 """Mixout of a tensor at an address: a pure function."""
 
+import torch
 from torch import Tensor
 
 from thinned.mask.sharing import Share, Window
 from thinned.torch._functional import dropout_add
-from thinned.torch._ticket import Coordinate
+from thinned.torch._ticket import Coordinate, level
 
 
 def mixout(
@@ -19,12 +20,13 @@ def mixout(
     share: Share = (),
     window: Window | None = None,
 ) -> Tensor:
-    """Replace each element by its target with probability `rate`, and move the others so that the expectation stays.
+    """Replace each element by its target with probability `rate`, and move the others to keep the expectation.
 
         w' = (k w + (1 - k) w0 - q w0) / (1 - q) = w0 + k (w - w0) / (1 - q),   q = T / 65536
         k = mask.keep(weight.shape, rate, seed=..., ...)
 
-    With a target of zeros it is `dropout`. Dropped elements are the target exactly, and no gradient flows through them.
+    With a target of zeros it is `dropout`. Dropped elements are the target exactly, and no gradient flows
+    through them.
 
     Args:
         weight: `w`, a float tensor of any shape.
@@ -50,10 +52,10 @@ def mixout(
         tensor([1., 1., 5., 1., 1., 5., 5., 5.])
 
     References:
-        Lee, Cho, Kang, "Mixout: Effective Regularization to Finetune Large-scale Pretrained Language Models", 2020,
-        https://arxiv.org/abs/1909.11299.
+        Lee, Cho, Kang, "Mixout: Effective Regularization to Finetune Large-scale Pretrained Language
+        Models", 2020, https://arxiv.org/abs/1909.11299.
     """
-    return dropout_add(
+    mixed = dropout_add(
         weight - target,
         target,
         rate,
@@ -64,3 +66,8 @@ def mixout(
         share=share,
         window=window,
     )
+    # At rate 0 the sum of the target and the difference is the weight but for its rounding.
+    none = level(rate) == 0
+    if isinstance(none, bool):
+        return weight.clone() if none else mixed
+    return torch.where(none.to(weight.device), weight, mixed)

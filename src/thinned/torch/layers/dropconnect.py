@@ -241,7 +241,8 @@ class _DropConnectConv(_DropConnect, nn.modules.conv._ConvNd):
             None if bias is None else bias.flatten(0, 1),
             self.groups * size,
         )
-        return y.squeeze(0).unflatten(0, (size, self.out_channels))
+        each: Tensor = y.squeeze(0).unflatten(0, (size, self.out_channels))
+        return each
 
 
 class DropConnectConv1d(_DropConnectConv, nn.Conv1d):

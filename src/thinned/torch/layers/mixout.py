@@ -18,17 +18,18 @@ class Mixout(Drawing):
 
         w' = w0 + k (w - w0) / (1 - T / 65536),   T = round(65536 p),   E[w'] = w
 
-    Wraps a module, and mixes all its parameters, once a call, for the whole batch. The parameters stay the raw weights
-    at every moment that the module does not run. `w0` is frozen: buffers of this layer, in its state dict as
-    `target/weight` and so on, beside the wrapped module's own keys behind `module.`. In a bound model the mask of a
-    parameter is `thinned.mask.keep(parameter.shape, ...)` at the site `name/weight`, the same on all ranks.
+    Wraps a module, and mixes all its parameters, once a call, for the whole batch. The parameters stay the
+    raw weights at every moment that the module does not run. `w0` is frozen: buffers of this layer, in its
+    state dict as `target/weight` and so on, beside the wrapped module's own keys behind `module.`. In a
+    bound model the mask of a parameter is `thinned.mask.keep(parameter.shape, ...)` at the site
+    `name/weight`, the same on all ranks.
 
     Args:
         module: pretrained, of any kind: a layer, or a whole encoder.
-        p: probability of the pretrained weight, 0 <= p <= 1, or a schedule of the step; may be set later. The paper
-            finds 0.7 to 0.9 good.
-        target: `w0`, a module like `module` or tensors by the names of its parameters; the parameters as they are now,
-            by default. Zeros make it dropout of weights.
+        p: probability of the pretrained weight, 0 <= p <= 1, or a schedule of the step; may be set later.
+            The paper finds 0.7 to 0.9 good.
+        target: `w0`, a module like `module` or tensors by the names of its parameters; the parameters as
+            they are now, by default. Zeros make it dropout of weights.
         site: the name of its draws in a bound model; the layer's qualified name, by default.
 
     Raises:
@@ -46,8 +47,9 @@ class Mixout(Drawing):
         ('weight', 'bias')
 
     References:
-        Lee, Cho, Kang, "Mixout: Effective Regularization to Finetune Large-scale Pretrained Language Models", 2020,
-        https://arxiv.org/abs/1909.11299. We differ: biases are mixed too, as in the paper's text and not its code.
+        Lee, Cho, Kang, "Mixout: Effective Regularization to Finetune Large-scale Pretrained Language
+        Models", 2020, https://arxiv.org/abs/1909.11299. We differ: biases are mixed too, as in the paper's
+        text and not its code.
     """
 
     p: Any
@@ -82,12 +84,9 @@ class Mixout(Drawing):
             rate = self.rate_at(self.p, address)
             target = self.get_buffer(_buffer(name)).to(weight.dtype)
             mixed[name] = mixout(weight, target, rate, seed=seed, site=at, step=step, draw=draw)
-        try:
-            return torch.func.functional_call(self.module, mixed, args, kwargs)
-        finally:
-            for part in self.module.modules():
-                if isinstance(part, nn.RNNBase):  # keeps a list of its weights, which would keep the call's graph
-                    part._update_flat_weights()
+        recurrent = any(isinstance(part, nn.RNNBase) for part in self.module.modules())
+        run = _run_recurrent if recurrent else torch.func.functional_call
+        return run(self.module, mixed, args, kwargs)
 
     def extra_repr(self) -> str:
         """The rate."""
@@ -96,6 +95,19 @@ class Mixout(Drawing):
     def draws(self, x: Tensor) -> list[tuple[str, tuple[int, ...] | None]]:
         parameters = dict(self.module.named_parameters())
         return [(name, tuple(parameters[name].shape)) for name in self.parts]
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _run_recurrent(
+    module: nn.Module, weights: dict[str, Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """PyTorch's recurrent networks keep a list of their weights, which would hold on to the call's graph."""
+    try:
+        return torch.func.functional_call(module, weights, args, kwargs)
+    finally:
+        for part in module.modules():
+            if isinstance(part, nn.RNNBase):
+                part._update_flat_weights()
 
 
 def _buffer(name: str) -> str:
@@ -109,16 +121,16 @@ def _targets(
     """A copy of each parameter's target."""
     given = dict(target.named_parameters()) if isinstance(target, nn.Module) else target
     found = {name: value if given is None else given.get(name) for name, value in parameters.items()}
-    wrong = [
-        name for name, value in found.items() if value is None or value.shape != parameters[name].shape
-    ]
+    wrong = [name for name, value in found.items() if value is None or value.shape != parameters[name].shape]
     if wrong or not found:
         raise ConfigurationError(
             "expected a module with parameters, and for each of them a target of its shape; got "
             f"{'no such target for ' + ', '.join(map(repr, wrong)) if wrong else 'no parameters'}."
         )
     return {
-        name: value.detach().to(parameters[name]).clone() for name, value in found.items() if value is not None
+        name: value.detach().to(parameters[name]).clone()
+        for name, value in found.items()
+        if value is not None
     }
 
 

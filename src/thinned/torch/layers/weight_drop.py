@@ -14,21 +14,23 @@ from thinned.torch._functional import thin
 
 
 class WeightDrop(Drawing):
-    """Drop single hidden-to-hidden weights with probability `p` in training, one mask for a whole sequence and batch.
+    """Drop single hidden-to-hidden weights with probability `p` in training, one mask for all steps and samples.
 
         h_t = f(w x_t + (s k u) h_(t-1)),   s = 1 / (1 - T / 65536),   T = round(65536 p)
 
-    The parameters stay the raw weights at every moment: a call computes with thinned copies, which the module never
-    holds. So the optimiser, `deepcopy`, pickling and DistributedDataParallel see plain parameters, an exception leaves
-    nothing behind, and after training the weights are what the optimiser made of them. The state dict is the wrapped
-    network's behind `module.`; `layer.module` is that network, and may be loaded, saved and used by itself.
+    The parameters stay the raw weights at every moment: a call computes with thinned copies, which the
+    module never holds. So the optimiser, `deepcopy`, pickling and DistributedDataParallel see plain
+    parameters, an exception leaves nothing behind, and after training the weights are what the optimiser
+    made of them. The state dict is the wrapped network's behind `module.`; `layer.module` is that network,
+    and may be loaded, saved and used by itself.
 
-    In a bound model the mask of a weight is `thinned.mask.keep(weight.shape, ...)` at the site `name/weight_hh_l0`, and
-    so on, the same on all ranks. Under `torch.compile` the network is a break in the graph, as PyTorch's own are.
+    In a bound model the mask of a weight is `thinned.mask.keep(weight.shape, ...)` at the site
+    `name/weight_hh_l0`, and so on, the same on all ranks. Under `torch.compile` the network is a break in
+    the graph, as PyTorch's own are.
 
     Args:
-        module: an `nn.LSTM`, `nn.GRU` or `nn.RNN`, with any number of layers and directions. Its own `dropout` between
-            layers keeps drawing from PyTorch's generator.
+        module: an `nn.LSTM`, `nn.GRU` or `nn.RNN`, with any number of layers and directions. Its own
+            `dropout` between layers keeps drawing from PyTorch's generator.
         p: probability of dropping a weight, 0 <= p <= 1, or a schedule of the step; may be set later.
         weights: names of the parameters that are dropped; all `weight_hh_*`, by default.
         site: the name of its draws in a bound model; the layer's qualified name, by default.
@@ -49,8 +51,8 @@ class WeightDrop(Drawing):
 
     References:
         Merity, Keskar, Socher, "Regularizing and Optimizing LSTM Language Models", 2018,
-        https://arxiv.org/abs/1708.02182. Wan et al., "Regularization of Neural Networks using DropConnect", ICML 2013,
-        https://proceedings.mlr.press/v28/wan13.html.
+        https://arxiv.org/abs/1708.02182. Wan et al., "Regularization of Neural Networks using DropConnect",
+        ICML 2013, https://proceedings.mlr.press/v28/wan13.html.
     """
 
     p: Any
@@ -98,12 +100,12 @@ class WeightDrop(Drawing):
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def _run_with(rnn: nn.RNNBase, weights: dict[str, Tensor], input: Any, hx: Any) -> Any:
-    """Call a network with other weights, by a shadow of it: an object with all that it has but its list of weights.
+    """Call a network with other weights, by a shadow of it: it has all that it has, but its list of weights.
 
-    Parameters that are swapped and restored would be wrong for another thread, and PyTorch's list of weights would hold
-    on to the last call's graph.
+    Parameters that are swapped and restored would be wrong for another thread, and PyTorch's list of weights
+    would hold on to the last call's graph.
     """
-    rnn._update_flat_weights()  # else the shadow might find its list out of date, and make it of the raw weights
+    rnn._update_flat_weights()  # else the shadow may find its list out of date, and make it anew
     shadow = object.__new__(type(rnn))
     flat = zip(rnn._flat_weights_names, rnn._flat_weights, strict=True)
     shadow.__dict__.update(rnn.__dict__, _flat_weights=[weights.get(name, weight) for name, weight in flat])

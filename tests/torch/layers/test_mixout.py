@@ -1,0 +1,127 @@
+"""Mixout: towards the pretrained weights, and no further."""
+
+import pytest
+import torch
+from torch import nn
+
+import thinned.torch as tt
+from tests.torch.truth import WHERE, mask, same
+from thinned.errors import ConfigurationError
+from thinned.mask import quantise
+
+SEED = 7
+
+
+class TestFunction:
+    """`mixout`."""
+
+    @pytest.mark.parametrize("traced", [False, True], ids=["integers", "tensors"])
+    def test_is_the_papers_formula(self, traced):
+        """In float64, with the law's mask."""
+        w, w0 = torch.randn(40, 5, dtype=torch.float64), torch.randn(40, 5, dtype=torch.float64)
+        where = {key: torch.tensor(value) if traced else value for key, value in WHERE.items()}
+        k, q = mask(w, 0.3, **WHERE).double(), quantise(0.3)
+        expected = (k * w + (1 - k) * w0 - q * w0) / (1 - q)
+
+        # Four roundings in the one, three in the other, each of half an ulp of terms of at most |w| + |w0|.
+        bound = 7 * 2**-53 * (w.abs() + w0.abs()) * 2 / (1 - q)
+        assert ((tt.mixout(w, w0, 0.3, **where) - expected).abs() <= bound).all()
+
+    def test_of_zeros_is_dropout(self):
+        """Bit for bit."""
+        w = torch.randn(40)
+
+        assert same(tt.dropout(w, 0.3, seed=1), tt.mixout(w, torch.zeros(40), 0.3, seed=1))
+
+    @pytest.mark.parametrize("rate", [0, 1, 0.0, torch.tensor(0.0), torch.tensor(1.0)])
+    def test_certainties(self, rate):
+        """The weight, or the target, bit for bit."""
+        w, w0 = torch.randn(40), torch.randn(40)
+
+        assert same(w0 if rate else w, tt.mixout(w, w0, rate, seed=1))
+
+    def test_gradients_flow_through_what_is_kept(self):
+        """And not to the target's side."""
+        w, w0 = torch.randn(40, requires_grad=True), torch.randn(40)
+        tt.mixout(w, w0, 0.3, **WHERE).sum().backward()
+        expected = tt.dropout(torch.ones(40), 0.3, **WHERE)
+
+        assert torch.equal(expected, w.grad)
+
+    def test_refuses_other_shapes(self):
+        """Of the target."""
+        with pytest.raises(RuntimeError, match="must match"):
+            tt.mixout(torch.ones(3), torch.ones(4), 0.5, seed=0)
+
+
+class TestTargets:
+    """Where the pretrained weights come from."""
+
+    def test_are_those_of_now(self):
+        """Copies: training moves the weights away from them."""
+        layer = tt.Mixout(nn.Linear(4, 3), 0.5)
+        first = layer.module.weight.detach().clone()
+        layer(torch.ones(2, 4)).sum().backward()
+        torch.optim.SGD(layer.parameters(), 0.1).step()
+
+        assert torch.equal(first, layer.get_buffer("target/weight"))
+        assert not torch.equal(first, layer.module.weight)
+
+    def test_may_be_given(self):
+        """As a module, or by names."""
+        other = nn.Linear(4, 3)
+        for target in (other, other.state_dict()):
+            layer = tt.Mixout(nn.Linear(4, 3), 1.0, target)
+
+            assert torch.equal(other(torch.ones(2, 4)), layer(torch.ones(2, 4)))
+
+    def test_no_optimiser_sees_them(self):
+        """They are saved, and are no parameters."""
+        layer = tt.Mixout(nn.Sequential(nn.Linear(4, 3)), 0.5)
+
+        assert ["module.0.weight", "module.0.bias"] == [name for name, _ in layer.named_parameters()]
+        assert {"target/0/weight", "target/0/bias"} <= set(layer.state_dict())
+
+    @pytest.mark.parametrize(
+        "target", [{}, {"weight": torch.ones(3, 4)}, nn.Linear(3, 3)], ids=["", "part", "odd"]
+    )
+    def test_refusals(self, target):
+        """One is missing, or has another shape."""
+        with pytest.raises(ConfigurationError, match="a target of its shape; got no such target for"):
+            tt.Mixout(nn.Linear(4, 3), 0.5, target)
+
+    def test_a_module_without_parameters(self):
+        """Has nothing to mix."""
+        with pytest.raises(ConfigurationError, match="got no parameters"):
+            tt.Mixout(nn.Tanh())
+
+
+class TestModules:
+    """Of any kind."""
+
+    def test_layers_of_ours_inside_keep_their_sites(self):
+        """And draw as they do by themselves."""
+        inner = nn.Sequential(nn.Linear(4, 3), tt.Dropout(0.5))
+        model = tt.bind(nn.Sequential(tt.Mixout(inner, 0.5)), SEED)
+        y = model(torch.ones(2, 4))
+        kept = mask(y, 0.5, seed=SEED, site="0.module.1")
+
+        assert torch.equal(kept, y != 0)
+
+    def test_tied_weights_are_mixed_once(self):
+        """One parameter with two names."""
+        inner = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+        inner[1].weight = inner[0].weight
+        layer = tt.Mixout(inner, 0.5)
+
+        assert ("0.weight",) == layer.parts
+        assert layer(torch.ones(2, 4)).isfinite().all()
+
+    def test_parameters_are_restored_after_an_error(self):
+        """The very tensors."""
+        layer = tt.Mixout(nn.Linear(4, 3), 0.5)
+        before = [id(value) for value in layer.parameters()]
+        with pytest.raises(RuntimeError):
+            layer(torch.ones(2, 9))
+
+        assert before == [id(value) for value in layer.parameters()]
