@@ -1,7 +1,7 @@
 """Alpha dropout: dropped units take SELU's lower limit, and an affine map keeps mean 0 and variance 1."""
 
 import math
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +22,15 @@ def affine(q: float) -> tuple[float, float, float]:
 
     Example:
         >>> [round(value, 4) for value in affine(0.5)]
-        [0.8865, 0.7792, -0.7792]
+        [0.8864, 0.7792, -0.7792]
     """
-    a = 1 / math.sqrt((1 - q) * (1 + q * LIMIT**2))
-    return a, -a * q * LIMIT or -0.0, a * LIMIT * (1 - q)
+    a, b, c = _factors(q, math)
+    return a, b or -0.0, c
+
+
+def _factors(q: Any, xp: Any) -> tuple[Any, Any, Any]:
+    a = 1 / xp.sqrt((1 - q) * (1 + q * LIMIT**2))
+    return a, -a * q * LIMIT, a * LIMIT * (1 - q)
 
 
 def _slope(amount: int) -> Setting:
@@ -38,7 +43,8 @@ def _setting(amount: int) -> Setting:
     return NOTHING if level == LEVELS else Setting(HALF, SELECT, level, *affine(level / LEVELS))
 
 
-LAW = Law("alpha", _setting, slope=Law("alpha slope", _slope))
+SLOPE = Law("alpha slope", _slope, factors=lambda q, xp: (_factors(q, xp)[0], -0.0, 0.0))
+LAW = Law("alpha", _setting, slope=SLOPE, factors=_factors)
 
 
 def feature_axes(axes: int) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from thinned.errors import RateError, ShapeError, ShareError, WindowError
 from thinned.mask.address import Address
-from thinned.mask.rate import WIDE_LEVELS, threshold
+from thinned.mask.rate import LEVELS, WIDE_LEVELS, threshold
 from thinned.mask.sharing import Layout, Share, Window, layout, shared_axes
 from thinned.mask.truth import words
 from thinned.methods.entry import Entry, Moments, Paper, Row
@@ -132,7 +132,17 @@ def block_sizes(block_size: BlockSize, positions: int) -> tuple[int, ...]:
     return sizes
 
 
-def shared_channels_or_samples(axes: int, share: Share) -> tuple[int, ...]:
+def position_axes(axes: int, channel_axis: int = 1) -> tuple[int, ...]:
+    """The axes that blocks lie along: all but those of batch and channel.
+
+    Example:
+        >>> position_axes(4), position_axes(4, channel_axis=-1)
+        ((2, 3), (1, 2))
+    """
+    return tuple(axis for axis in range(1, axes) if axis != channel_axis % axes)
+
+
+def shared_channels_or_samples(axes: int, share: Share, channel_axis: int = 1) -> tuple[int, ...]:
     """`share` as axes among batch and channel.
 
     Raises:
@@ -143,26 +153,34 @@ def shared_channels_or_samples(axes: int, share: Share) -> tuple[int, ...]:
         (1,)
     """
     found = shared_axes(axes, share)
-    if any(axis > 1 for axis in found):
+    channel = channel_axis % axes
+    if not {0, channel}.issuperset(found):
         raise ShareError(
-            "expected blocks to share draws along the axes 0 (batch) or 1 (channel); got "
+            f"expected blocks to share draws along the axes 0 (batch) or {channel} (channel); got "
             f"share={share!r} for {axes} axes. A block_size as large as an axis drops all of it at once."
         )
     return found
 
 
-def seed_shape(shape: Sequence[Any], block: Sequence[int]) -> tuple[Any, ...]:
+def seed_shape(shape: Sequence[Any], block: Sequence[int], channel_axis: int = 1) -> tuple[Any, ...]:
     """The shape of the seeds of an array: every place where a block touches the map.
 
     Example:
         >>> seed_shape((2, 3, 8, 8), (7, 4))
         (2, 3, 14, 11)
     """
-    return (*shape[:2], *(length + size - 1 for length, size in zip(shape[2:], block, strict=True)))
+    found = list(shape)
+    for axis, size in zip(position_axes(len(shape), channel_axis), block, strict=True):
+        found[axis] += size - 1
+    return tuple(found)
 
 
 def seed_window(
-    shape: Sequence[Any], block: Sequence[int], shared: Sequence[int], window: Window | None
+    shape: Sequence[Any],
+    block: Sequence[int],
+    shared: Sequence[int],
+    window: Window | None,
+    channel_axis: int = 1,
 ) -> Window | None:
     """The window of the seeds, given that of the array.
 
@@ -190,7 +208,7 @@ def seed_window(
                 f"expected a window on the batch alone, axis 0, since a sample is scaled by all that it keeps; got "
                 f"start {start} and {shape[axis]} of {sizes[axis]} positions on axis {axis}."
             )
-    return (sizes[0], *seed_shape(shape, block)[1:]), (index[0], *(0,) * (len(shape) - 1))
+    return (sizes[0], *seed_shape(shape, block, channel_axis)[1:]), (index[0], *(0,) * (len(shape) - 1))
 
 
 def seed_threshold(rate: SupportsFloat, size: int, *, constant: bool = True) -> int:
@@ -229,8 +247,7 @@ def seed_threshold(rate: SupportsFloat, size: int, *, constant: bool = True) -> 
     return level
 
 
-@lru_cache(maxsize=4096)
-def _seed_threshold(rate: float, size: int) -> int:
+def _exact_threshold(rate: float, size: int) -> int:
     if rate in {0, 1}:
         return WIDE_LEVELS * int(rate)
     near = -math.expm1(math.log1p(-rate) / size) * WIDE_LEVELS
@@ -241,6 +258,20 @@ def _seed_threshold(rate: float, size: int) -> int:
     kept = (1 - Fraction(rate)) * (1 << 33 * size)
     half = (2 * WIDE_LEVELS - 2 * low - 1) ** size
     return low + (kept < half or (kept == half and low % 2 == 1))
+
+
+_seed_threshold = lru_cache(maxsize=4096)(_exact_threshold)
+
+
+@lru_cache(maxsize=16)
+def seed_thresholds(size: int) -> npt.NDArray[np.uint32]:
+    """`seed_threshold` of every rate k / 65536 below 1, for where a rate is known only as a program runs.
+
+    Example:
+        >>> int(seed_thresholds(49)[6554]) == seed_threshold(6554 / 65536, 49)
+        True
+    """
+    return np.array([_exact_threshold(level / LEVELS, size) for level in range(LEVELS)], np.uint32)
 
 
 def dropped(rate: SupportsFloat, block_size: Sequence[int]) -> float:

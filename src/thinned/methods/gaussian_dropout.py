@@ -1,7 +1,7 @@
 """Gaussian dropout: every activation times a normal of mean 1 and dropout's own variance."""
 
 import math
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,16 @@ from thinned.methods.entry import Entry, Moments, Paper, Row
 from thinned.methods.law import MULTIPLY, NORMAL, NOTHING, Law, Setting, clamped, odds
 
 
+def _factors(q: Any, xp: Any) -> tuple[Any, Any, Any]:
+    return xp.sqrt(odds(q)), 1.0, 0.0
+
+
 def _setting(amount: int) -> Setting:
     level = clamped(amount)
-    return NOTHING if level == LEVELS else Setting(NORMAL, MULTIPLY, a=math.sqrt(odds(level)), b=1.0)
+    return NOTHING if level == LEVELS else Setting(NORMAL, MULTIPLY, 0, *_factors(level / LEVELS, math))
 
 
-LAW = Law("gaussian", _setting)
+LAW = Law("gaussian", _setting, factors=_factors)
 
 
 def moments(x: npt.ArrayLike, rate: SupportsFloat) -> Moments:

@@ -14,7 +14,7 @@ def _setting(amount: int) -> Setting:
     return Setting(NORMAL, ADD, a=size) if size else EVERYTHING
 
 
-LAW = Law("noise", _setting, measure="size", passes=True)
+LAW = Law("noise", _setting, measure="size", passes=True, factors=lambda size, _: (size, -0.0, 0.0))
 
 
 def moments(x: npt.ArrayLike, std: SupportsFloat) -> Moments:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, SupportsFloat
+from typing import Any, NamedTuple, SupportsFloat
 
 from thinned.errors import RateError
 from thinned.mask.rate import LEVELS, WIDE_LEVELS, scale, threshold
@@ -51,6 +51,8 @@ class Law:
         measure: what the amount stands for: `rate` (65536 levels), `wide` (2^32), or `size`, a float64's bits.
         slope: the law that takes the output's gradient to the input's, where it is another one.
         passes: whether the gradient goes through as it is.
+        factors: a, b and c where the amount is an array that is traced: of its share q < 1, or its size, and of the
+            module whose `sqrt` takes it.
     """
 
     name: str
@@ -58,6 +60,13 @@ class Law:
     measure: str = "rate"
     slope: "Law | None" = None
     passes: bool = False
+    factors: Callable[[Any, Any], tuple[Any, Any, Any]] | None = None
+
+    @property
+    def kind(self) -> tuple[int, int]:
+        """What is drawn, and what is done with it, whatever the amount: short of `NOTHING` and `EVERYTHING`."""
+        setting = self.setting(bits(1.0) if self.measure == "size" else 1)
+        return setting.draw, setting.combine
 
     @property
     def gradient(self) -> "Law | None":
@@ -182,9 +191,9 @@ def clamped(amount: int, levels: int = LEVELS) -> int:
     return min(max(amount, 0), levels)
 
 
-def odds(level: int) -> float:
-    """`q / (1 - q)` of a threshold below `LEVELS`: the variance that inverted dropout multiplies by."""
-    return level / (LEVELS - level)
+def odds(q: Any) -> Any:
+    """`q / (1 - q)` of a share below 1: the variance that inverted dropout multiplies by."""
+    return q / (1 - q)
 
 
 def _thin(amount: int) -> Setting:

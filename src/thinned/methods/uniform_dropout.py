@@ -1,7 +1,7 @@
 """Uniform dropout: every activation times a uniform draw of mean 1 and dropout's own variance."""
 
 import math
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,16 @@ GRID = 1 - LEVELS**-2.0
 """The variance of 65536 equal steps, as a share of that of an interval."""
 
 
+def _factors(q: Any, xp: Any) -> tuple[Any, Any, Any]:
+    return xp.sqrt(3 * odds(q)), 1.0, 0.0
+
+
 def _setting(amount: int) -> Setting:
     level = clamped(amount)
-    return NOTHING if level == LEVELS else Setting(UNIFORM, MULTIPLY, a=math.sqrt(3 * odds(level)), b=1.0)
+    return NOTHING if level == LEVELS else Setting(UNIFORM, MULTIPLY, 0, *_factors(level / LEVELS, math))
 
 
-LAW = Law("uniform dropout", _setting)
+LAW = Law("uniform dropout", _setting, factors=_factors)
 
 
 def moments(x: npt.ArrayLike, rate: SupportsFloat) -> Moments:
