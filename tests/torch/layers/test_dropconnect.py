@@ -153,9 +153,9 @@ class TestInference:
             found = layer.eval()(x).item()
             layer.inference = "mean"
 
-            # The expectation of a function of slope 1 at most moves by no more than sum E|term|^3 / deviation^2 when
-            # a sum of independent terms becomes normal (Goldstein, "Bounds on the Constant in the Mean Central Limit
-            # Theorem", 2010); at rate 0.5 a term is as far from its mean as it is large.
+            # The expectation of a function of slope 1 at most moves by no more than sum E|term|^3 / deviation^2
+            # when a sum of independent terms becomes normal (Goldstein, "Bounds on the Constant in the Mean Central
+            # Limit Theorem", 2010); at rate 0.5 a term is as far from its mean as it is large.
             deviation, far = variance.item() ** 0.5, float((layer.weight * x).abs().sum())
             moved = float((layer.weight * x).abs().pow(3).sum()) / deviation**2
             allowed = stray(n, variance.item(), far) + stray(n, variance.item(), 7 * deviation) + moved
