@@ -14,6 +14,8 @@ PAIRS = {
     nn.Dropout1d: tt.Dropout1d,
     nn.Dropout2d: tt.Dropout2d,
     nn.Dropout3d: tt.Dropout3d,
+    nn.AlphaDropout: tt.AlphaDropout,
+    nn.FeatureAlphaDropout: tt.FeatureAlphaDropout,
 }
 
 

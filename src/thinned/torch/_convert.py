@@ -24,10 +24,10 @@ def convert(
 ) -> Report:
     """Swap a model's dropout layers for ours, in place: each for its like, or for what a pattern says.
 
-    Without rules, each `nn.Dropout`, `nn.Dropout1d`, `2d` and `3d`, timm's and transformers' `DropPath`, timm's
-    `DropBlock2d` and `PatchDropout`, transformers' `StableDropout` and torchvision's row-wise `StochasticDepth` become
-    the layers of `thinned.torch` that do the same; so do the dropouts of PEFT's adapters. A rule gives the layers
-    whose names match a pattern a copy of a template instead:
+    Without rules, each `nn.Dropout`, `nn.Dropout1d`, `2d` and `3d`, `nn.AlphaDropout`, `nn.FeatureAlphaDropout`,
+    timm's and transformers' `DropPath`, timm's `DropBlock2d` and `PatchDropout`, transformers' `StableDropout` and
+    torchvision's row-wise `StochasticDepth` become the layers of `thinned.torch` that do the same; so do the
+    dropouts of PEFT's adapters. A rule gives the layers whose names match a pattern a copy of a template instead:
 
         convert(model, {"encoder.*.dropout": LockedDropout(0.1), "*.drop_path": DropPath(linear(0, 0.2))}, seed=0)
 
@@ -36,11 +36,11 @@ def convert(
 
     Args:
         model: any module, wrapped or not.
-        rules: pattern -> a layer of ours. Patterns are shell globs over qualified names, `*` also matches dots. Where
-            several match a layer, the first counts. What a rule may swap is a dropout layer, or an `nn.Identity` that
-            keeps the place of one, as timm and PEFT have it at rate 0. A ramp over the depth (`thinned.linear` or
-            `cosine` without steps) becomes one rate for each layer, in the model's order, from the first to the last
-            that the rule swaps.
+        rules: pattern -> a layer of ours. Patterns are shell globs over qualified names, `*` also matches dots.
+            Where several match a layer, the first counts. What a rule may swap is a dropout layer, or an
+            `nn.Identity` that keeps the place of one, as timm and PEFT have it at rate 0. A ramp over the depth
+            (`thinned.linear` or `cosine` without steps) becomes one rate for each layer, in the model's order, from
+            the first to the last that the rule swaps.
         seed: with one, the model is bound as well; see `bind`. Loading a state dict of a bound model brings its
             seed and step with it; to begin a new run from its weights, `bind` again.
         dry_run: report what would be done, and do nothing.
@@ -83,8 +83,8 @@ def convert(
         signed(seed)
     elif not dry_run and (bound := [module for module in swaps if _is_bound(module, root)]):
         raise BindError(
-            f"expected a seed, since the model is bound and {names[bound[0]][0]!r} would draw freely in it; got none. "
-            "Give convert a seed, or unbind the model first."
+            f"expected a seed, since the model is bound and {names[bound[0]][0]!r} would draw freely in it; got "
+            "none. Give convert a seed, or unbind the model first."
         )
     report = Report(dry_run=dry_run)
     report.swapped = {names[module][0]: repr(swaps[module]) for module in names if module in swaps}

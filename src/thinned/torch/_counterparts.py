@@ -55,8 +55,8 @@ def why_not(module: nn.Module) -> str | None:
     rate = _layer_drop(module) if package == "transformers" else 0
     if rate:
         return (
-            f"its loop leaves layers out with probability {rate}, drawn from PyTorch's or NumPy's generator; set its "
-            "layerdrop to 0, or write the loop over thinned.torch.LayerDrop(layers).running(x)"
+            f"its loop leaves layers out with probability {rate}, drawn from PyTorch's or NumPy's generator; set "
+            "its layerdrop to 0, or write the loop over thinned.torch.LayerDrop(layers).running(x)"
         )
     return None
 

@@ -84,7 +84,7 @@ def _matched(pattern: str, names: Names) -> list[nn.Module]:
     found = [module for module, own in names.items() if matches(pattern, own)]
     able = [module for module in names if _can_be_swapped(module) and _is_called_dropout(module, names)]
     if not found:
-        near = nearest(pattern, [names[module][0] for module in able or names])
+        near = nearest(pattern, [names[module][0] for module in able])
         raise ConvertError(
             f"expected a pattern that matches a layer; {pattern!r} matches none of {len(names)} modules. "
             + (f"The nearest are {listed(near)}." if near else "The model has no dropout.")

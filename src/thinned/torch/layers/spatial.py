@@ -23,7 +23,7 @@ class Dropout1d(BernoulliLayer, nn.Dropout1d):
     """
 
     def shared(self, x: Tensor) -> tuple[int, ...]:
-        F.dropout1d(x, self.p, training=False)  # says what PyTorch says of this shape, and does nothing
+        F.dropout1d(x, 0.0, training=False)  # says what PyTorch says of this shape, and does nothing
         return position_axes(x.dim(), 1)
 
 
@@ -43,7 +43,7 @@ class Dropout2d(BernoulliLayer, nn.Dropout2d):
     """
 
     def shared(self, x: Tensor) -> tuple[int, ...]:
-        F.dropout2d(x, self.p, training=False)
+        F.dropout2d(x, 0.0, training=False)
         return position_axes(x.dim(), 2)
 
 
@@ -62,5 +62,5 @@ class Dropout3d(BernoulliLayer, nn.Dropout3d):
     """
 
     def shared(self, x: Tensor) -> tuple[int, ...]:
-        F.dropout3d(x, self.p, training=False)
+        F.dropout3d(x, 0.0, training=False)
         return position_axes(x.dim(), 3)
