@@ -60,17 +60,15 @@ class TestSeedThreshold:
         """Ties too, which go to the even."""
         assert threshold(rate, wide=True) == seed_threshold(rate, 1)
 
-    @pytest.mark.parametrize("low", [100, 101])
-    @pytest.mark.parametrize("size", [1, 2])
+    @pytest.mark.parametrize(
+        ("low", "size"), [(100, 1), (101, 1), (100, 2), (1084855355, 3), (1184885979, 9), (1931289102, 2)]
+    )
     def test_near_ties(self, low, size):
-        """Where float64 could not say on which side of a half the exact number is."""
+        """Where float64 cannot say on which side of a half the exact number is: wrong for the last three."""
         edge = 1 - (1 - Fraction(2 * low + 1, 2**33)) ** size
-        rate = float(edge)
-
-        expected = low + (Fraction(rate) > edge or (Fraction(rate) == edge and low % 2))
-        assert expected == seed_threshold(rate, size, constant=False)
-        assert low == seed_threshold(math.nextafter(rate, 0), size, constant=False)
-        assert low + 1 == seed_threshold(math.nextafter(rate, 1), size, constant=False)
+        for rate in (math.nextafter(float(edge), 0), float(edge), math.nextafter(float(edge), 1)):
+            above = Fraction(rate) > edge or (Fraction(rate) == edge and low % 2)
+            assert low + bool(above) == seed_threshold(rate, size, constant=False)
 
     def test_certainties(self):
         """All and none, exactly."""

@@ -199,6 +199,16 @@ class TestTransforms:
         again = [tt.drop_block(2 * v, RATE, SIZE, seed=s) for s, v in enumerate(twice)]
         assert torch.equal(torch.stack(again), each)
 
+    @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
+    def test_many_gradients_of_one_output(self, window):
+        """`vmap` over the gradients of an eager call finds its address again."""
+        x, gradients = torch.randn(SHAPE, requires_grad=True), torch.randn(2, *SHAPE)
+        y = tt.drop_block(x, RATE, SIZE, share=1, window=window, **WHERE)
+        found = vmap(lambda g: torch.autograd.grad(y, x, g, retain_graph=True)[0])(gradients)
+
+        for expected, actual in zip(gradients, found, strict=True):
+            assert same(truth(expected, RATE, SIZE, share=1, window=window, **WHERE), actual)
+
     def test_opcheck(self):
         """PyTorch's own check of schema, fake tensors, autograd and tracing."""
         x = torch.randn(SHAPE, requires_grad=True)
@@ -313,5 +323,9 @@ class TestErrors:
         x = torch.randn(SHAPE)
 
         assert torch.equal(x, tt.drop_block(x, torch.tensor(-1.0), SIZE, seed=0))
+        # Blocks could be more seldom, but a rate is a multiple of 1/65536, traced or scheduled.
+        many, rate = torch.ones(1, 1, 1024, 1024), 0.4 / 65536
+        assert torch.equal(many, tt.drop_block(many, torch.tensor(rate), 1, seed=0))
+        assert not torch.equal(many, tt.drop_block(many, torch.tensor(1.4 / 65536), 1, seed=0))
         assert not tt.drop_block(x, torch.tensor(2.0), SIZE, seed=0).any()
         assert not tt.drop_block(x, torch.tensor(torch.nan), SIZE, seed=0).any()
