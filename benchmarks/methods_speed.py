@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
+import apart
 import torch
 import torch.nn.functional as F
-from measure import Row, compare, run
+from measure import Row, compare, in_process, run
 from torch import Tensor
 
 import thinned.torch
@@ -41,7 +42,30 @@ def drop_block() -> Iterator[Row]:
     )
 
 
-CASES: dict[str, Callable[[], Iterator[Row]]] = {function.__name__: function for function in (drop_block,)}
+def drop_connect() -> Iterator[Row]:
+    """Against weights that are made for each example, by our own kernel and PyTorch's fastest sum over them."""
+    gradient = torch.randn(256, 256)
+    x, weight = torch.randn(256, 784, requires_grad=True), torch.randn(256, 784, requires_grad=True)
+
+    def forward_backward(product: Callable[[Tensor, Tensor], Tensor]) -> None:
+        x.grad = weight.grad = None
+        product(x, weight).backward(gradient)
+
+    peer = "dropout(weight.expand(...)), einsum"
+    yield compare(
+        "DropConnect per example, 256 x 784 -> 256, forward + backward",
+        lambda: forward_backward(apart.drop_connect),
+        peer,
+        lambda: forward_backward(apart.drop_connect_made),
+        5,
+    )
+    mine, theirs = in_process("drop_connect_peak"), in_process("drop_connect_made_peak")
+    yield Row("the same, MiB at the peak", peer, theirs / mine, 100, mine, theirs)
+
+
+CASES: dict[str, Callable[[], Iterator[Row]]] = {
+    function.__name__: function for function in (drop_block, drop_connect)
+}
 
 
 def step(layer: Callable[[Tensor], Tensor], x: Tensor, gradient: Tensor) -> Callable[[], object]:
