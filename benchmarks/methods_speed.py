@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import apart
 import torch
 import torch.nn.functional as F
-from measure import Row, compare, in_process, run
-from torch import Tensor
+from measure import Row, compare, in_process, medians, run
+from torch import Tensor, nn
 
 import thinned.torch
 
@@ -63,8 +63,123 @@ def drop_connect() -> Iterator[Row]:
     yield Row("the same, MiB at the peak", peer, theirs / mine, 100, mine, theirs)
 
 
+def stochastic_depth() -> Iterator[Row]:
+    """A training step of a 12-block MLP-mixer, both branches of each block at rate 0.3, against the same at rate 0."""
+    x, target = torch.randn(32, 64, 48), torch.randint(10, (32,))
+    calls = []
+    for rate in (0.3, 0.0):
+        model = thinned.torch.bind(mixer(rate), seed=0)
+        optimiser = torch.optim.AdamW(model.parameters())
+
+        def training_step(model: nn.Module = model, optimiser: torch.optim.Optimizer = optimiser) -> None:
+            optimiser.zero_grad()
+            F.cross_entropy(model(x).mean(1), target).backward()
+            optimiser.step()
+
+        calls.append(training_step)
+    found = medians({"thinned": calls[0], "whole": calls[1]}, rounds=31)
+    mine, theirs = found["thinned"], found["whole"]
+    case = "StochasticDepth(0.3), a step of a 12-block MLP-mixer"
+    yield Row(case, "the same without dropping", mine / theirs, 0.8, mine, theirs, at_most=True)
+
+
+def mixer(rate: float, tokens: int = 64, width: int = 128, blocks: int = 12) -> nn.Sequential:
+    """Pictures of 64 patches of 4 x 4 x 3 numbers, to ten logits for each patch."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.Linear(48, width)]
+    for _ in range(blocks):
+        layers.append(thinned.torch.StochasticDepth(Transposed(perceptron(tokens, width // 2), width), rate))
+        layers.append(
+            thinned.torch.StochasticDepth(
+                nn.Sequential(nn.LayerNorm(width), *perceptron(width, 4 * width)), rate
+            )
+        )
+    return nn.Sequential(*layers, nn.LayerNorm(width), nn.Linear(width, 10))
+
+
+def perceptron(width: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+
+
+class Transposed(nn.Module):
+    """Mixes tokens."""
+
+    def __init__(self, inner: nn.Module, width: int) -> None:
+        super().__init__()
+        self.inner, self.norm = inner, nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.inner(self.norm(x).transpose(1, 2)).transpose(1, 2)
+        return found
+
+
+def embedding_dropout() -> Iterator[Row]:
+    """Against AWD-LSTM's way: a masked matrix, and a look-up in it."""
+    ids, gradient = torch.randint(33_000, (35, 40)), torch.randn(35, 40, 400)
+    layer = thinned.torch.EmbeddingDropout(33_000, 400, p=0.1)
+    weight = layer.weight
+
+    def theirs() -> None:
+        weight.grad = None
+        mask = weight.data.new().resize_((33_000, 1)).bernoulli_(0.9).expand_as(weight) / 0.9
+        F.embedding(ids, mask * weight).backward(gradient)
+
+    def ours() -> None:
+        weight.grad = None
+        layer(ids).backward(gradient)
+
+    yield compare("EmbeddingDropout, 33,000 words of 400", ours, "mask * weight, look-up", theirs, 2)
+
+
+def patch_dropout() -> Iterator[Row]:
+    """Against timm's way: argsort of random numbers, and a gather."""
+    layer, gradient = thinned.torch.PatchDropout(0.5), torch.randn(64, 99, 192)
+    x = torch.randn(64, 197, 192, requires_grad=True)
+
+    def theirs(x: Tensor) -> Tensor:
+        first, rest = x[:, :1], x[:, 1:]
+        kept = torch.argsort(torch.randn(64, 196), dim=-1)[:, :98]
+        return torch.cat((first, rest.gather(1, kept.unsqueeze(-1).expand(-1, -1, 192))), dim=1)
+
+    yield compare(
+        "PatchDropout(0.5), 64 x 197 x 192, forward + backward",
+        step(layer, x, gradient),
+        "argsort(randn), gather",
+        step(theirs, x, gradient),
+        1,
+    )
+
+
+def shared_draws() -> Iterator[Row]:
+    """One draw for many elements: what is left is one pass over memory, on both sides."""
+    x = torch.randn(64, 256, 256)
+    locked, path = thinned.torch.LockedDropout(0.5), thinned.torch.DropPath(0.5)
+    yield compare(
+        "LockedDropout, 64 x 256 x 256",
+        lambda: locked(x),
+        "bernoulli, times x",
+        lambda: x * x.new_empty(1, 256, 256).bernoulli_(0.5).div_(0.5),
+        1,
+    )
+    yield compare(
+        "DropPath, 64 x 256 x 256",
+        lambda: path(x),
+        "bernoulli, times x",
+        lambda: x * x.new_empty(64, 1, 1).bernoulli_(0.5).div_(0.5),
+        0.8,
+    )
+
+
 CASES: dict[str, Callable[[], Iterator[Row]]] = {
-    function.__name__: function for function in (drop_block, drop_connect)
+    function.__name__: function
+    for function in (
+        drop_block,
+        drop_connect,
+        stochastic_depth,
+        embedding_dropout,
+        patch_dropout,
+        shared_draws,
+    )
 }
 
 

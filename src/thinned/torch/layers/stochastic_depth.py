@@ -4,12 +4,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from thinned.mask.rate import threshold
+from thinned.mask.rate import scale, threshold
 from thinned.mask.single import first_kept
 from thinned.methods.schedule import Schedule, check_rate
 from thinned.methods.site import check_site
 from thinned.torch._drawing import Drawing
-from thinned.torch._functional import dropout_add
+from thinned.torch._functional import thin
 from thinned.torch._skipped import decides_by_data, is_off, skipped
 
 
@@ -80,15 +80,14 @@ class StochasticDepth(Drawing):
             return shortcut + self._branch(shortcut, x, *args, **kwargs)
         address = self.address(x)
         rate = self.rate_at(self.p, address)
-        if not decides_by_data(x, rate, address):
-            (kept,) = first_kept(1, threshold(rate), address)  # type: ignore[arg-type]
-            if not kept:
-                return skipped(shortcut, [self.branch], (args, kwargs), added=True)
-        branch = self._branch(shortcut, x, *args, **kwargs)
-        seed, site, step, draw = address
-        return dropout_add(
-            branch, shortcut, rate, seed=seed, site=site, step=step, draw=draw, share=range(branch.dim())
-        )
+        if decides_by_data(x, rate, address):
+            branch = self._branch(shortcut, x, *args, **kwargs)
+            return shortcut + thin(branch, rate, address, self.shared(branch))
+        level = threshold(rate)
+        (kept,) = first_kept(1, level, address)  # type: ignore[arg-type]
+        if not kept:
+            return skipped(shortcut, [self.branch], (args, kwargs), added=True)
+        return shortcut + self._branch(shortcut, x, *args, **kwargs) * scale(level)
 
     def _branch(self, shortcut: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """What the branch gives, in the type of the shortcut: it must not depend on what is dropped."""
