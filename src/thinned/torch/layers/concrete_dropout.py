@@ -134,7 +134,7 @@ class ConcreteDropout(Drawing):
             warnings.warn(
                 "a ConcreteDropout was trained without its regulariser, so its rate falls to 0: add "
                 "thinned.torch.concrete_regulariser(model) to the loss. If the rate should stay, use Dropout.",
-                stacklevel=4,
+                stacklevel=2,
             )
 
     def shared(self, x: Tensor) -> tuple[int, ...]:

@@ -1,0 +1,402 @@
+"""`ConcreteDropout`: a rate that is learned, and what keeps it from falling to 0."""
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch._dynamo.testing import CompileCounter
+from torch.utils.checkpoint import checkpoint
+
+import thinned
+import thinned.torch as tt
+from tests.torch.truth import DTYPES, WHERE, name
+from thinned.errors import BindError, RateError
+from thinned.methods.concrete_dropout import factor, logit_of
+
+
+def factors(shape, p, t=0.1, share=(), window=None, **where):
+    """What elements are multiplied by, from the law's uniforms."""
+    u = thinned.mask.uniform(shape, share=share, window=window, **where)
+    return torch.from_numpy(factor(np.float64(logit_of(p)), np.log((1 - u) / u), t))
+
+
+def net():
+    """Two layers; the same weights each time."""
+    torch.manual_seed(1)
+    make = tt.ConcreteDropout
+    return nn.Sequential(make(nn.Linear(8, 16)), nn.Tanh(), make(nn.Linear(16, 4), 0.3, temperature=0.5))
+
+
+def trained(model, call=None, steps=4, loss=None):
+    """The rates, and the gradients of inputs, of some steps of training."""
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    found = []
+    for step in range(steps):
+        x = torch.randn(5, 8, generator=torch.Generator().manual_seed(step)).requires_grad_()
+        optimiser.zero_grad()
+        y = (call or model)(x)
+        (y.square().mean() + tt.concrete_regulariser(model)).backward()
+        optimiser.step()
+        found += [y.detach(), x.grad, model[0].rate.detach(), model[2].rate.detach()]
+    return found
+
+
+class TestFunction:
+    """`concrete_dropout`, at an address."""
+
+    @pytest.mark.parametrize("shape", [(4, 5, 6), (70_000,), (0, 3)], ids=str)
+    @pytest.mark.parametrize("dtype", DTYPES, ids=name)
+    def test_factors_are_those_of_the_laws_uniforms(self, shape, dtype):
+        """Computed in float64; then rounded to float32, multiplied, and rounded once."""
+        x = torch.randn(shape, dtype=torch.float64).to(dtype)
+        exact = torch.float64 if dtype == torch.float64 else torch.float32
+        expected = (x.to(exact) * factors(shape, 0.3, **WHERE).to(exact)).to(dtype)
+        found = tt.concrete_dropout(x, 0.3, **WHERE)
+
+        # Two libraries' exponents, at most 2^8, may differ by some roundings, and so a rounding to float32 by one.
+        relative = 2 * torch.finfo(dtype).eps + 2**10 * torch.finfo(torch.float64).eps
+        assert torch.allclose(expected.double(), found.double(), rtol=relative, atol=torch.finfo(dtype).tiny)
+        assert dtype == found.dtype
+
+    def test_sharing_and_windows(self):
+        """As everywhere: a part has the factors that it has in the whole, bit for bit, by table or without."""
+        x = torch.randn(300, 400)
+        whole = tt.concrete_dropout(x, 0.3, **WHERE)
+        part = tt.concrete_dropout(x[7:9], 0.3, **WHERE, window=((300, 400), (7, 0)))
+        shared = tt.concrete_dropout(torch.ones(3, 4, 5), 0.3, **WHERE, share=(1,))
+
+        assert torch.equal(whole[7:9], part)
+        assert torch.allclose(factors((3, 4, 5), 0.3, share=(1,), **WHERE).float().expand(3, 4, 5), shared)
+
+    @pytest.mark.parametrize("share", [(), (1,)], ids=str)
+    def test_gradients(self, share):
+        """Of input and rate, first and second, against finite differences."""
+        x = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
+        p = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+
+        def f(x, p):
+            return tt.concrete_dropout(x, p, **WHERE, share=share, temperature=0.5)
+
+        assert torch.autograd.gradcheck(f, (x, p))
+        assert torch.autograd.gradgradcheck(f, (x, p))
+
+    def test_gradient_of_a_large_tensor(self):
+        """By the table: the input's is its factor, the rate's the sum of what each element says."""
+        x, p = torch.randn(70_000, requires_grad=True), torch.tensor(0.3, requires_grad=True)
+        tt.concrete_dropout(x, p, **WHERE).sum().backward()
+        twin, q = (leaf.detach().double().requires_grad_() for leaf in (x, p))
+        parts = [
+            tt.concrete_dropout(twin[at : at + 7000], q, **WHERE, window=((70_000,), (at,)))
+            for at in range(0, 70_000, 7000)
+        ]
+        torch.cat(parts).sum().backward()
+
+        assert torch.allclose(twin.grad.float(), x.grad, rtol=1e-6)
+        assert torch.allclose(q.grad.float(), p.grad, rtol=1e-4)
+
+    def test_nothing_is_kept_but_input_rate_and_address(self):
+        """Not a tensor of the mask's size beside `x` itself."""
+        kept = []
+        x, p = torch.randn(100, 100, requires_grad=True), torch.tensor(0.3, requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+            tt.concrete_dropout(x, p, **WHERE)
+
+        assert [x.data_ptr()] == [tensor.data_ptr() for tensor in kept if tensor.numel() > 10]
+
+    def test_transformations(self):
+        """`torch.func`: the same derivatives, and one mask for all lanes."""
+        x, p = torch.randn(3, 5, dtype=torch.float64), torch.tensor(0.3, dtype=torch.float64)
+
+        def f(x, p):
+            return tt.concrete_dropout(x, p, **WHERE)
+
+        expected = torch.autograd.functional.jacobian(lambda p: f(x, p), p)
+        assert torch.allclose(expected, torch.func.jacrev(f, argnums=1)(x, p))
+        assert torch.allclose(expected, torch.func.jacfwd(f, argnums=1)(x, p))
+        assert torch.allclose(
+            torch.stack([f(x, p)] * 2), torch.func.vmap(lambda x: f(x, p))(torch.stack([x] * 2))
+        )
+
+    @pytest.mark.parametrize("p", [0.0, 1.0, -1, torch.tensor([0.1, 0.2]), torch.tensor(1)], ids=str)
+    def test_wrong_rates(self, p):
+        """Neither certainty, nor several."""
+        with pytest.raises(RateError, match="expected a rate"):
+            tt.concrete_dropout(torch.ones(3), p, seed=0)
+
+    def test_wrong_temperature(self):
+        """Above 0."""
+        with pytest.raises(RateError, match="expected a temperature as a finite number above 0; got 0"):
+            tt.concrete_dropout(torch.ones(3), 0.5, seed=0, temperature=0)
+
+
+class TestLayer:
+    """What it draws."""
+
+    def test_bound(self):
+        """The law's uniforms, at the layer's name and the model's step."""
+        model, x = tt.bind(net(), seed=7), torch.randn(5, 8)
+        for step in range(3):
+            u = tt.concrete_dropout(x, model[0].rate, seed=7, site="0", step=step)
+            y = torch.tanh(model[0].layer(u))
+            z = tt.concrete_dropout(y, model[2].rate, seed=7, site="2", step=step, temperature=0.5)
+            assert torch.allclose(model[2].layer(z), model(x))
+
+    @pytest.mark.parametrize(
+        ("layer", "shape", "share"),
+        [
+            (nn.Linear(8, 2), (3, 4, 8), ()),
+            (nn.Conv1d(8, 2, 3), (3, 8, 5), (2,)),
+            (nn.Conv2d(8, 2, 3), (3, 8, 5, 5), (2, 3)),
+            (nn.Conv2d(8, 2, 3), (8, 5, 5), (1, 2)),
+            (nn.Conv3d(8, 2, 2), (3, 8, 4, 4, 4), (2, 3, 4)),
+            (nn.ConvTranspose2d(8, 2, 3), (3, 8, 5, 5), (2, 3)),
+        ],
+        ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else str(value),
+    )
+    def test_what_it_stands_before(self, layer, shape, share):
+        """A linear layer's elements, a convolution's channels."""
+        model, x = tt.bind(nn.Sequential(tt.ConcreteDropout(layer, 0.4)), seed=7), torch.randn(shape)
+        expected = layer((x.double() * factors(shape, 0.4, share=share, seed=7, site="0")).float())
+        mask_shape = tuple(1 if axis in share else size for axis, size in enumerate(shape))
+
+        assert torch.allclose(expected, model(x), atol=1e-5)
+        assert mask_shape == thinned.sites(model, x)[0].mask_shape
+
+    def test_evaluation_is_the_layer(self):
+        """Nothing is drawn."""
+        layer, x = tt.ConcreteDropout(nn.Linear(8, 4)).eval(), torch.randn(3, 8)
+
+        assert torch.equal(layer.layer(x), layer(x))
+
+    def test_free(self):
+        """`torch.manual_seed` governs it, and two calls differ."""
+        layer, x, found = tt.ConcreteDropout(nn.Linear(8, 4)), torch.randn(3, 8), []
+        for _ in range(2):
+            torch.manual_seed(3)
+            found.append(torch.cat([layer(x), layer(x)]))
+
+        assert torch.equal(*found)
+        assert not torch.equal(*found[0].chunk(2))
+
+    def test_compiled_is_eager(self):
+        """Rates that learn compile nothing anew, and the numbers are the same, bit for bit."""
+        counter = CompileCounter()
+        models = [tt.bind(net(), seed=3) for _ in range(2)]
+        expected = trained(models[0])
+        found = trained(models[1], torch.compile(models[1], fullgraph=True, backend=counter))
+
+        assert all(map(torch.equal, expected, found))
+        assert 1 == counter.frame_count
+
+    def test_inductor(self):
+        """By PyTorch's own compiler, whose other operations may round differently."""
+        models = [tt.bind(net(), seed=3) for _ in range(2)]
+        expected, found = trained(models[0]), trained(models[1], torch.compile(models[1], fullgraph=True))
+
+        assert all(map(torch.allclose, expected, found))
+
+    def test_resumes(self):
+        """Seed, step and rate are in the state dict."""
+        first, second = tt.bind(net(), seed=3), tt.bind(net(), seed=9)
+        trained(first, steps=3)
+        second.load_state_dict(first.state_dict())
+        x = torch.randn(5, 8)
+
+        assert torch.equal(first(x), second(x))
+        assert ["0.p_logit", "0.layer.weight", "0.layer.bias"] == list(first.state_dict())[:3]
+
+    @pytest.mark.parametrize("reentrant", [False, True])
+    def test_checkpointing(self, reentrant):
+        """Draws again what it drew."""
+        models = [tt.bind(Through(through), seed=3) for through in (None, reentrant)]
+        found = []
+        for model in models:
+            x = torch.randn(5, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+            model(x).square().sum().backward()
+            found.append([x.grad, *(p.grad for p in model.parameters())])
+
+        assert all(map(torch.equal, *found))
+
+    def test_copies(self):
+        """Have rates and draws of their own, the same."""
+        model, x = tt.bind(net(), seed=3), torch.randn(5, 8)
+        twin = copy.deepcopy(model)
+        assert torch.equal(model(x), twin(x))
+        twin[0].p = 0.7
+        assert model[0].p == pytest.approx(0.1)
+
+    def test_half(self):
+        """Autocast and bfloat16 weights."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.bfloat16 == net()(torch.randn(5, 8)).dtype
+        assert torch.bfloat16 == net().bfloat16()(torch.randn(5, 8, dtype=torch.bfloat16)).dtype
+
+
+class Through(nn.Module):
+    """The net, by a checkpoint or not."""
+
+    def __init__(self, reentrant):
+        super().__init__()
+        self.net, self.reentrant = net(), reentrant
+
+    def forward(self, x):
+        """Twice, in a checkpoint."""
+        if self.reentrant is None:
+            return self.net(x)
+        return checkpoint(self.net, x, use_reentrant=self.reentrant)
+
+
+class TestRate:
+    """It is learned, read and set."""
+
+    def test_read_and_set(self):
+        """`p` is a number, `rate` has a gradient."""
+        layer = tt.ConcreteDropout(nn.Linear(8, 4), 0.2)
+        assert (pytest.approx(0.2), True) == (layer.p, layer.rate.requires_grad)
+        layer.p = 0.9
+        assert (pytest.approx(0.9), pytest.approx(0.9)) == (layer.p, layer.stated_rate())
+        with pytest.raises(RateError, match="expected a rate between 0 and 1"):
+            layer.p = 0
+
+    def test_falls_without_a_reason_to_drop_and_stays_with_one(self):
+        """A data term alone wants less noise; the entropy's term holds the rate, and wins where it is large."""
+        rates = {}
+        for weight in (0.0, 3e-3):
+            torch.manual_seed(0)
+            layer = tt.bind(tt.ConcreteDropout(nn.Linear(16, 1), 0.3, dropout_regulariser=weight), seed=0)
+            optimiser = torch.optim.Adam(layer.parameters(), lr=0.05)
+            truth = torch.randn(16, 1)
+            for _ in range(150):
+                x = torch.randn(64, 16)
+                optimiser.zero_grad()
+                ((layer(x) - x @ truth).square().mean() * 0.01 + layer.regulariser()).backward()
+                optimiser.step()
+            rates[weight] = layer.p
+
+        assert rates[0.0] < 0.1
+        assert rates[3e-3] > rates[0.0]
+
+    def test_the_entropy_alone_goes_to_a_half(self):
+        """Where its term is least."""
+        layer = tt.ConcreteDropout(nn.Linear(16, 1), 0.1, weight_regulariser=0, dropout_regulariser=1)
+        optimiser = torch.optim.Adam(layer.parameters(), lr=0.1)
+        for _ in range(200):
+            optimiser.zero_grad()
+            layer.regulariser().backward()
+            optimiser.step()
+
+        assert layer.p == pytest.approx(0.5, abs=1e-3)
+
+
+class TestRegulariser:
+    """What belongs into the loss."""
+
+    @pytest.mark.parametrize(
+        "layer", [nn.Linear(8, 3), nn.Conv2d(8, 3, 3), nn.ConvTranspose2d(8, 3, 3)], ids=str
+    )
+    def test_is_the_papers(self, layer):
+        """With the weight's squares, and as many inputs as have draws."""
+        concrete = tt.ConcreteDropout(layer, 0.2, weight_regulariser=0.3, dropout_regulariser=0.5)
+        p = 0.2
+        expected = 0.3 * layer.weight.square().sum() / (1 - p)
+        expected = expected + 0.5 * 8 * (p * np.log(p) + (1 - p) * np.log(1 - p))
+
+        assert torch.allclose(expected, concrete.regulariser())
+
+    def test_of_a_model(self):
+        """The sum; 0 of a model without."""
+        model = net()
+
+        assert torch.allclose(model[0].regulariser() + model[2].regulariser(), tt.concrete_regulariser(model))
+        assert 0 == float(tt.concrete_regulariser(nn.Linear(2, 2)))
+
+    def test_has_gradients(self):
+        """For the weights and the rate."""
+        model = net()
+        tt.concrete_regulariser(model).backward()
+
+        assert all(p.grad.any() for n, p in model.named_parameters() if "bias" not in n)
+
+
+class TestWarning:
+    """Of a regulariser that is not in the loss."""
+
+    def steps(self, model, count, *, every=1, regularised=False):
+        """Steps of training, `every` micro-batches each."""
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(count):
+            optimiser.zero_grad()
+            for turn in range(every):
+                loss = model(torch.randn(5, 8)).square().mean()
+                if regularised and turn == every - 1:
+                    loss = loss + tt.concrete_regulariser(model)
+                loss.backward()
+            optimiser.step()
+
+    def test_once(self):
+        """By the third step, and never again."""
+        model = nn.Sequential(tt.ConcreteDropout(nn.Linear(8, 4)))
+        self.steps(model, 2)
+        with pytest.warns(
+            UserWarning, match=r"without its regulariser.* add thinned.torch.concrete_regulariser"
+        ) as seen:
+            self.steps(model, 10)
+
+        assert 1 == len(seen)
+
+    @pytest.mark.parametrize("every", [1, 8])
+    def test_not_where_it_is_added(self, every):
+        """Nor with gradients accumulated over micro-batches, of which one has it."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            self.steps(net(), 6, every=every, regularised=True)
+
+    def test_not_where_nothing_is_trained(self):
+        """Monte-Carlo dropout, a frozen rate, weights that are loaded between two calls."""
+        model, frozen = net(), net()
+        for layer in (frozen[0], frozen[2]):
+            layer.p_logit.requires_grad_(False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for _ in range(10):
+                with torch.no_grad():
+                    model(torch.randn(5, 8))
+            model(torch.randn(5, 8))
+            model.load_state_dict(net().state_dict())
+            model(torch.randn(5, 8))
+            self.steps(frozen, 5)
+
+
+class TestErrors:
+    """What is refused."""
+
+    def test_other_layers(self):
+        """Neither linear nor a convolution."""
+        with pytest.raises(
+            TypeError, match=r"got LSTM\. For another layer, call thinned.torch.concrete_dropout"
+        ):
+            tt.ConcreteDropout(nn.LSTM(2, 2))
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [{"p": 0}, {"p": thinned.late(0.1, after=2)}, {"weight_regulariser": -1}, {"temperature": 0}],
+        ids=str,
+    )
+    def test_arguments(self, arguments):
+        """Numbers that mean nothing."""
+        with pytest.raises(RateError):
+            tt.ConcreteDropout(nn.Linear(2, 2), **arguments)
+
+    def test_unknown_keywords(self):
+        """Are a TypeError."""
+        with pytest.raises(TypeError):
+            tt.ConcreteDropout(nn.Linear(2, 2), rate=0.1)
+
+    def test_outside_of_a_call(self):
+        """A bound layer has its address from its model."""
+        model = tt.bind(net(), seed=0)
+        with pytest.raises(BindError, match="'0' is bound"):
+            model[0](torch.randn(5, 8))
