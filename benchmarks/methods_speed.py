@@ -64,7 +64,7 @@ def drop_connect() -> Iterator[Row]:
 
 
 def stochastic_depth() -> Iterator[Row]:
-    """A training step of a 12-block MLP-mixer, both branches of each block at rate 0.3, against the same at rate 0."""
+    """A training step of a 12-block MLP-mixer, both branches of a block at rate 0.3, against rate 0."""
     x, target = torch.randn(32, 64, 48), torch.randint(10, (32,))
     calls = []
     for rate in (0.3, 0.0):
@@ -109,6 +109,7 @@ class Transposed(nn.Module):
         self.inner, self.norm = inner, nn.LayerNorm(width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Axes (picture, token, feature)."""
         found: Tensor = self.inner(self.norm(x).transpose(1, 2)).transpose(1, 2)
         return found
 

@@ -1,4 +1,9 @@
-"""Dropout: every activation on its own, inverted scale."""
+"""Dropout: every activation on its own, inverted scale.
+
+Input dropout is no method of its own but this one in front of the first layer, at a lower rate: 0.2 in the paper.
+Vincent et al., "Extracting and Composing Robust Features with Denoising Autoencoders", 2008,
+https://doi.org/10.1145/1390156.1390294, corrupt inputs so, without the scale.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache

@@ -57,7 +57,8 @@ class Dropout(BernoulliLayer, nn.Dropout):
         y = k x / (1 - T / 65536),   T = round(65536 p)
 
     A free layer draws a fresh key from PyTorch's generator at each call, so `torch.manual_seed` governs it. In
-    a bound model its mask is `thinned.mask.keep(x.shape, p, seed=seed, site=name, step=step)`.
+    a bound model its mask is `thinned.mask.keep(x.shape, p, seed=seed, site=name, step=step)`. Input dropout is
+    this layer in front of the first one; the paper's rate is 0.2 there.
 
     Args:
         p: probability of dropping, 0 <= p <= 1, or a schedule of the step (`thinned.linear` and its kin), which
