@@ -1,9 +1,11 @@
 """What tensors are compared with: the law's mask from NumPy, applied with plain tensor operations."""
 
+import numpy as np
 import torch
 
-from thinned.mask import keep, threshold
+from thinned.mask import keep, threshold, uniform
 from thinned.mask.rate import scale
+from thinned.methods.concrete_dropout import factor, logit_of
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 FORMATS = [torch.contiguous_format, torch.channels_last]
@@ -46,3 +48,9 @@ def odd_values(shape, dtype, seed=0):
     odd = torch.tensor([0.0, -0.0, torch.inf, -torch.inf, torch.nan, 1e-40, -6e-8, 65504.0, 3e38])
     x[::5] = odd.double().repeat(-(-x.numel() // 5) // 9 + 1)[: x[::5].numel()]
     return x.reshape(shape).to(dtype)
+
+
+def relaxed_factors(shape, p, t=0.1, share=(), window=None, **where):
+    """What concrete dropout multiplies by, from the law's uniforms, in float64."""
+    u = uniform(shape, share=share, window=window, **where)
+    return torch.from_numpy(factor(np.float64(logit_of(p)), np.log((1 - u) / u), t))
