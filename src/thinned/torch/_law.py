@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thinned.kernels.execute import Coordinates
-from thinned.mask.sharing import Share, Window, layout
+from thinned.mask.sharing import Share, Window, shared_axes
 from thinned.methods.law import Law, LawPlan, plan
 from thinned.torch import _kernel, _operator, _plain
 from thinned.torch._functional import _by_operator, _coordinates, is_transformed, operands, ragged
@@ -65,7 +65,8 @@ def draws(
     device: torch.device | str | None = None,
 ) -> Tensor:
     """The draws of a law that only writes: the array's shape, with 1 on shared axes."""
-    local = layout(tuple(shape), share).mask_shape
+    axes = shared_axes(len(shape), share)
+    local = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
     result = torch.empty(local, dtype=dtype or torch.get_default_dtype(), device=device)
     if _by_operator(result, value, address, window):
         return apply_at(result, law, ticket(value, address, law.measure), share, window)
