@@ -1,6 +1,7 @@
 """Methods of the catalogue against the obvious PyTorch expression of each, as ratios; see PROTOCOL.md."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import apart
 import torch
@@ -171,15 +172,120 @@ def shared_draws() -> Iterator[Row]:
     )
 
 
+def concrete_dropout() -> Iterator[Row]:
+    """Against the authors' own expression of it, as their code has it."""
+    x, rate = torch.randn(1 << 22, requires_grad=True), torch.tensor(0.3, requires_grad=True)
+    gradient = torch.randn(1 << 22)
+
+    def theirs(x: Tensor) -> Tensor:
+        eps, u = 1e-7, torch.rand_like(x)
+        odds = torch.log(rate + eps) - torch.log(1 - rate + eps) + torch.log(u + eps) - torch.log(1 - u + eps)
+        return x * (1 - torch.sigmoid(odds / 0.1)) / (1 - rate)
+
+    def ours(x: Tensor) -> Tensor:
+        return thinned.torch.concrete_dropout(x, rate, seed=0)
+
+    peer = "rand, log, sigmoid, times x"
+    with torch.no_grad():
+        yield compare("concrete dropout, forward, 2^22", lambda: ours(x), peer, lambda: theirs(x), 3)
+    yield compare(
+        "concrete dropout, forward + backward, 2^22",
+        step(ours, x, gradient),
+        peer,
+        step(theirs, x, gradient),
+        2,
+    )
+
+
+def bernoulli_and_uniform_laws() -> Iterator[Row]:
+    """Alpha and uniform dropout, and the rectifier that is off at random."""
+    x = torch.randn(1 << 22)
+
+    def uniform(x: Tensor) -> Tensor:
+        return x * (2 * torch.rand_like(x))
+
+    def alpha(x: Tensor) -> Tensor:
+        return thinned.torch.alpha_dropout(x, 0.1, seed=0)
+
+    yield compare(
+        "alpha dropout, 2^22", lambda: alpha(x), "F.alpha_dropout", partial(F.alpha_dropout, x, 0.1, True), 10
+    )
+    maps = x.view(64, 64, 32, 32)
+    yield compare(
+        "feature alpha dropout, 64 x 64 x 32 x 32",
+        lambda: thinned.torch.feature_alpha_dropout(maps, 0.1, seed=0),
+        "F.feature_alpha_dropout",
+        lambda: F.feature_alpha_dropout(maps, 0.1, True),
+        1,
+    )
+    yield compare(
+        "uniform dropout, 2^22",
+        lambda: thinned.torch.uniform_dropout(x, 0.25, seed=0),
+        "x * (2 * rand)",
+        lambda: uniform(x),
+        5,
+    )
+    layer = thinned.torch.bind(nn.Sequential(thinned.torch.StochasticReLU(0.5)), 0)
+    yield compare(
+        "stochastic ReLU, 2^22", lambda: layer(x), "dropout(relu)", lambda: F.dropout(torch.relu(x), 0.5), 10
+    )
+    leaf, gradient = x.clone().requires_grad_(), torch.ones_like(x)
+    yield compare(
+        "alpha dropout, forward + backward, 2^22",
+        step(alpha, leaf, gradient),
+        "F.alpha_dropout",
+        step(lambda x: F.alpha_dropout(x, 0.1, True), leaf, gradient),
+        10,
+    )
+
+
+def normal_laws() -> Iterator[Row]:
+    """Gaussian dropout and noise, and the draws themselves."""
+    x, y = torch.randn(1 << 22), torch.empty(1 << 22)
+
+    def ours(x: Tensor) -> Tensor:
+        return thinned.torch.gaussian_dropout(x, 0.5, seed=0)
+
+    def theirs(x: Tensor) -> Tensor:
+        return x * (1 + torch.randn_like(x))
+
+    yield compare("Gaussian dropout, 2^22", lambda: ours(x), "x * (1 + s * randn)", lambda: theirs(x), 3)
+    yield compare(
+        "Gaussian noise, 2^22",
+        lambda: thinned.torch.gaussian_noise(x, 0.1, seed=0),
+        "x + s * randn",
+        lambda: x + 0.1 * torch.randn_like(x),
+        3,
+    )
+    yield compare(
+        "normals alone, 2^22",
+        lambda: thinned.torch.normal((1 << 22,), seed=0),
+        "torch.randn(out=y)",
+        lambda: torch.randn(1 << 22, out=y),
+        2,
+    )
+    leaf, gradient = x.clone().requires_grad_(), torch.ones_like(x)
+    yield compare(
+        "Gaussian dropout, forward + backward, 2^22",
+        step(ours, leaf, gradient),
+        "x * (1 + s * randn)",
+        step(theirs, leaf, gradient),
+        2,
+    )
+
+
 CASES: dict[str, Callable[[], Iterator[Row]]] = {
     function.__name__: function
     for function in (
         drop_block,
         drop_connect,
         stochastic_depth,
+        concrete_dropout,
         embedding_dropout,
         patch_dropout,
         shared_draws,
+        bernoulli_and_uniform_laws,
+        normal_laws,
     )
 }
 
