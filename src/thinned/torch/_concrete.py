@@ -125,7 +125,7 @@ def _looked_up(
     share, *rest = place
     empty = torch.empty(layout(tuple(x.shape), tuple(share)).mask_shape, device=x.device, dtype=torch.float32)
     u = _operator.law(empty, at, list(share), *rest, DRAW_UNIFORM.name)
-    half_words = (u * LEVELS).to(torch.int32).view(-1)  # u = (h + 1/2) / 65536, so this cuts the half
+    half_words = u.mul_(LEVELS).to(torch.int32).view(-1)  # u = (h + 1/2) / 65536, so this cuts the half
     table, wide, large = _noise(x.device), logit.double(), half_words.numel() > LEVELS
     if not large:
         table = table.index_select(0, half_words)
