@@ -1,6 +1,7 @@
 """Products with weights that are thinned anew for each example: kernel, registered operator, plain way."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 import torch
@@ -16,7 +17,8 @@ from thinned.mask.sharing import Share, Window, layout, shared_axes
 from thinned.methods.dropout import plan
 from thinned.torch import _plain
 from thinned.torch._functional import thin
-from thinned.torch._kernel import _DTYPES, _TEAM, check_dtype
+from thinned.torch._kernel import _DTYPES, _TEAM, DROP, check_dtype
+from thinned.torch._kernel import thin as _thin
 from thinned.torch._ticket import Coordinate, is_forward_mode, is_traced, ticket
 
 
@@ -38,7 +40,8 @@ def drop_connect(
         k = mask.keep((batch, out, in), rate, seed=..., ...)
 
     On the CPU, forward and backward draw the mask where they multiply: beside the output and the gradients
-    they use a few kilobytes. Elsewhere, and under `torch.func`, the thinned weights of all examples are made.
+    they use a few kilobytes; where an example has many positions, its own thinned weights, one example after the
+    other. Elsewhere, and under `torch.func`, the thinned weights of all examples are made.
 
     Args:
         x: float tensor, axes (batch, ..., in).
@@ -157,10 +160,30 @@ def _made(
     return torch.matmul(x, thin(copies, rate, address, share, window).mT)
 
 
+_MANY = 16
+"""Positions of an example from which on its thinned weights are worth making, for the sake of matrix products."""
+
+
+@lru_cache(maxsize=16)
+def _examples(how: Plan) -> tuple[Plan, ...]:
+    """The plan of each example's weights, axes (1, out, in)."""
+    where = how.where
+    rows, *rest = where.index
+    ids = range(rows, rows + where.shape[0]) if isinstance(rows, int) else rows.tolist()
+    windows = ((where.logical_shape, (row, *rest)) for row in ids)
+    return tuple(
+        Plan(layout((1, *where.shape[1:]), (), window), how.threshold, how.scale) for window in windows
+    )
+
+
 def _multiplied(x: Tensor, weight: Tensor, how: Plan, where: Coordinates) -> Tensor:
     y = x.new_empty(*x.shape[:2], weight.shape[0])
     if not y.numel() or not x.numel():
         return y.zero_()
+    if x.shape[1] >= _MANY:
+        for rows, out, own in zip(x, y, _examples(how), strict=True):
+            torch.mm(rows, _thin(DROP, weight.unsqueeze(0), own, where)[0].t(), out=out)
+        return y
     x, weight = x.contiguous(), weight.contiguous()
     operands = Operands(
         _DTYPES[x.dtype], x.data_ptr(), weight.data_ptr(), y.data_ptr(), owners=(x, weight, y)
@@ -176,7 +199,13 @@ def _gradients(
     found = [
         torch.zeros_like(value) if want else None for value, want in zip((x, weight), wanted, strict=True)
     ]
-    if gradient.numel() and x.numel() and any(wanted):
+    if x.shape[1] >= _MANY and gradient.numel() and x.numel():
+        for place, (rows, slope, own) in enumerate(zip(x, gradient, _examples(how), strict=True)):
+            if found[0] is not None:
+                torch.mm(slope, _thin(DROP, weight.unsqueeze(0), own, where)[0], out=found[0][place])
+            if found[1] is not None:
+                found[1] += _thin(DROP, (slope.t() @ rows).unsqueeze(0), own, where)[0]
+    elif gradient.numel() and x.numel() and any(wanted):
         x, weight, gradient = x.contiguous(), weight.contiguous(), gradient.contiguous()
         found = [
             torch.empty_like(value) if want else None for value, want in zip((x, weight), wanted, strict=True)

@@ -66,8 +66,8 @@ class DropConnectLinear(_DropConnect, nn.Linear):
 
         y = a(s (k w) x + s k' b),   s = 1 / (1 - T / 65536),   T = round(65536 p)
 
-    As in the paper, `k` is drawn for each example (`per="example"`) and biases are dropped too. No copy of
-    the weights is made for an example on the CPU: see `thinned.torch.drop_connect`. With `per="batch"` one
+    As in the paper, `k` is drawn for each example (`per="example"`) and biases are dropped too. On the
+    CPU no weights are made for all examples: see `thinned.torch.drop_connect`. With `per="batch"` one
     mask serves the whole batch, which is cheaper and noisier. Axes between `batch` and `in` (positions of a
     sequence) share the mask of their example. In a bound model the masks are `thinned.mask.keep` at the
     sites `name/weight`, of shape (batch, out, in) or (out, in), and `name/bias`.
@@ -253,7 +253,9 @@ class DropConnectConv1d(_DropConnectConv, nn.Conv1d):
     A kernel is thinned once a call (`per="batch"`), and all its positions share the mask; or for each example
     (`per="example"`), by as many groups of one convolution, whose weights are then made: one copy an
     example. In a bound model the masks are `thinned.mask.keep` at the sites `name/weight` and `name/bias`,
-    of the parameter's shape, or with the axis of the examples before it.
+    of the parameter's shape, or with the axis of the examples before it. (PyTorch 2.13's Inductor compiles no
+    convolution whose number of groups and image sizes are both dynamic, so per example one of them must be
+    static.)
 
     Args:
         in_channels: channels of the input.
