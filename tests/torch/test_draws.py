@@ -261,6 +261,40 @@ class TestCompiled:
         assert 1 == counter.frame_count
         assert 4 == model.thinned.step
 
+    @pytest.mark.parametrize("twin", [True, False], ids=["draws", "steps"])
+    def test_calls_that_the_compiler_runs_in_its_own_order(self, twin):
+        """Each layer draws for its own call, whichever began first: inductor begins both before it computes."""
+        torch.manual_seed(1)
+        layers = [layer for _ in range(4) for layer in (nn.Linear(128, 128), nn.Tanh(), tt.Dropout(0.5))]
+        model = nn.Sequential(*layers)
+        eager = copy.deepcopy(model)
+        for each in (eager, model):
+            tt.bind(each, SEED)
+
+        def two(net, x):
+            if twin:
+                return pair(net, x)
+            return net(x) + 3 * net(x)
+
+        run, counter = compiled(lambda x: two(model, x), "inductor")
+        for _ in range(3):
+            x = torch.randn(64, 128)
+            torch.testing.assert_close(two(eager, x), run(x))
+        assert 1 == counter.frame_count
+        assert (3 if twin else 6) == model.thinned.step
+
+    def test_two_models_in_one_graph(self):
+        """Have steps of their own."""
+        one, two = bare(), tt.bind(nn.Sequential(tt.Dropout(0.5)), SEED)
+        one(X)
+        run, _ = compiled(lambda x: (one(x), two(x), one(x), pair(two, x)))
+        for turn in range(2):
+            a, b, c, d = run(X)
+            assert all_equal([mask(2 * turn + 1, 0), mask(2 * turn, 0)], [a != 0, b != 0])
+            assert torch.equal(mask(2 * turn + 2, 0), c != 0)
+            first, second = (2.0 * mask(2 * turn + 1, draw) for draw in (0, 1))
+            torch.testing.assert_close(torch.sin(first) + 3 * torch.sin(second), d)
+
     def test_one_within_another(self):
         """As in eager code."""
         model = bare()

@@ -3,7 +3,7 @@
 import sys
 import threading
 import weakref
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, NamedTuple, SupportsIndex
 
 import torch
@@ -54,6 +54,22 @@ class _Call:
         self.rows: list[int] = []
 
 
+class _Run:
+    """One run of a compiled graph that holds root calls, which come in any order.
+
+    Args:
+        trace: the number of the graph.
+        before: the step of the last training call before it.
+    """
+
+    __slots__ = ("before", "calls", "steps", "trace")
+
+    def __init__(self, trace: int, before: int) -> None:
+        self.trace, self.before = trace, before
+        self.steps: list[int] = []
+        self.calls: dict[int, _Call] = {}
+
+
 class _Active(threading.local):
     """The root calls and the `draws` that this thread is in, the innermost last."""
 
@@ -61,6 +77,7 @@ class _Active(threading.local):
         self.calls: list[_Call] = []
         self.again: list[Again] = []
         self.traced: _Call | None = None
+        self.run: _Run | None = None
 
 
 class _Last(threading.local):
@@ -128,7 +145,7 @@ class Binding:
 
             if not self._draws(module):
                 return None  # an evaluation leaves nothing in a graph
-            return _traced.begin(self, True, args, kwargs)
+            return _traced.begin(self, args, kwargs)
         if getattr(module, "_is_replica", False):
             raise BindError(
                 "expected one process for each replica of a bound model; got nn.DataParallel, whose replicas "
@@ -149,36 +166,61 @@ class Binding:
             # may have taken its place in memory.
             running = _running() - {frame}
             calls[:] = [call for call in calls if call.frame in running]
-        again = self.active.again[-1] if self.active.again else None
-        at = self.advance(training, _ROOT, again)
-        calls.append(_Call(at, recomputing_node(), frame, training or again is not None))
+        outer = self.active.again[-1] if self.active.again else None
 
-    def begin_traced(self, training: bool, ordinal: int, again: Again | None) -> int:
-        """The same, asked for by a compiled graph, whose root call has no end that one could see."""
-        if again is not None:
-            again = self.resolved(again)
-        elif self.active.again:
-            again = self.active.again[-1]
-        at = self.advance(training, (*_ROOT, ordinal), again)
-        self.active.traced = _Call(at, recomputing_node())
-        return at.step
+        def fresh() -> Draw:
+            if outer is not None:
+                return Draw(0, outer.step, outer.draw)
+            return Draw(0, self._take() if training else self.step)
 
-    def advance(self, training: bool, who: tuple[object, ...], again: Again | None = None) -> Draw:
+        took = training or outer is not None
+        calls.append(_Call(self._advance(_ROOT, fresh), recomputing_node(), frame, took))
+
+    def begin_traced(self, trace: int, ordinal: int, steps: int, again: Again | None) -> int:
+        """The same, asked for by a compiled graph, whose root call has no end that one could see.
+
+        Args:
+            trace: the number of the graph.
+            ordinal: of the call in it.
+            steps: how many the graph has taken by then, this call's among them.
+            again: the `draws` around the call, in the graph.
+        """
+        active, run = self.active, self.active.run
+        if run is None or run.trace != trace or ordinal in run.calls:
+            run = active.run = _Run(trace, self.resolved(Again(0)).step)
+        outer = active.again[-1] if active.again else None
+
+        def fresh() -> Draw:
+            if again is None and outer is not None:
+                return Draw(0, outer.step, outer.draw)
+            draw = 0 if again is None else again.draw
+            if again is not None and again.step >= 0:
+                return Draw(0, again.step, draw)
+            if outer is not None:
+                return Draw(0, outer.step, draw)
+            while len(run.steps) < steps:  # those of earlier calls too, which may come later
+                run.steps.append(self._take())
+            return Draw(0, run.steps[steps - 1] if steps else run.before, draw)
+
+        call = _Call(self._advance((*_ROOT, ordinal), fresh), recomputing_node())
+        run.calls[ordinal] = active.traced = call
+        return call.step
+
+    def _advance(self, who: tuple[object, ...], fresh: Callable[[], Draw]) -> Draw:
         """The step and draw of a root call that begins now: those of the call it repeats, if it repeats one."""
         node = recomputing_node()
         draw = None if node is None else self.history.recall(who, node)
-        if draw is None and again is not None:
-            draw = Draw(0, again.step, again.draw)
-        if draw is None:
-            with self._lock:  # two threads that call one model have steps of their own
-                draw = Draw(0, self.step)
-                if training:
-                    self.step = _next(self.step)
-            if training:
-                self.last.step = draw.step
+        draw = fresh() if draw is None else draw
         self.history.begin(draw)
         self.history.note(who, draw)
         return draw
+
+    def _take(self) -> int:
+        """A step, and the model's moves on."""
+        with self._lock:  # two threads that call one model have steps of their own
+            step, self.step = self.step, _next(self.step)
+        self.last.step = step
+        return step
 
     def resolved(self, again: Again) -> Again:
         """With a step: its own, that of the `draws` around it, or of this thread's or the model's last call."""
@@ -194,20 +236,23 @@ class Binding:
             self.active.calls.pop()
 
     def use(
-        self, name: str, ordinal: int | None = None, *, whole: bool = False, who: Hashable | None = None
+        self, name: str, ordinal: int | None = None, *, traced: int = -1, who: Hashable | None = None
     ) -> Draw:
         """The address of a layer's next draw.
 
         Args:
             name: of the layer.
             ordinal: the draw's place in a compiled graph that asks.
-            whole: that graph holds the root call too.
+            traced: the ordinal of the root call in that graph, where it holds one.
             who: whose draws a recomputation repeats in their order; the layer's, by default.
         """
         if who is None:
             who = name if ordinal is None else (name, ordinal)
         node = recomputing_node()
         calls = self.active.calls
+        whole = traced >= 0
+        if whole and self.active.run is not None:
+            self.active.traced = self.active.run.calls.get(traced, self.active.traced)
         call = self.active.traced if whole else calls[-1] if calls else None
         draw = None
         if node is not None and (whole or call is None or call.node != node):

@@ -8,6 +8,7 @@ compiler from merging two that look alike, and it names a draw when the graph's 
 whatever order. Nothing in a graph depends on a layer's name or place, so equal blocks share one graph.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ _counts: dict[str, tuple[object, int]] = {}
 """What is counted in the trace under way, and which trace that is; used by one tracing thread at a time."""
 
 
-def begin(binding: Binding, training: bool, args: Any, kwargs: Any) -> tuple[Any, Any]:
+def begin(binding: Binding, args: Any, kwargs: Any) -> tuple[Any, Any]:
     """Trace the start of a root call; its inputs depend on it, so that no draw comes first."""
     leaves, spec = tree_flatten((args, kwargs))
     place = next((i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)), None)
@@ -29,14 +30,15 @@ def begin(binding: Binding, training: bool, args: Any, kwargs: Any) -> tuple[Any
         raise BindError("expected a tensor among the inputs of a bound model that is compiled; got none.")
     again = binding.traced_again
     draw, step = (-1, -1) if again is None else (again.draw, again.step)
-    call = torch.ops.thinned.advance(binding.anchor, training, _count("call"), draw, step)
+    run = _number(), _count("call"), _steps(binding.anchor, again is None)
+    call = torch.ops.thinned.advance(binding.anchor, run, draw, step)
     leaves[place] = torch.ops.thinned.after(leaves[place], call)
     return tree_unflatten(leaves, spec)  # type: ignore[no-any-return]
 
 
 def ticket(binding: Binding, place: Tensor, x: Tensor) -> Tensor:
     """Trace a layer's draw: its ticket, without the threshold."""
-    found: Tensor = torch.ops.thinned.ask(binding.anchor, place, x.detach(), _count("draw"), _has("call"))
+    found: Tensor = torch.ops.thinned.ask(binding.anchor, place, x.detach(), _count("draw"), _last("call"))
     return found
 
 
@@ -55,8 +57,30 @@ def _count(what: str) -> int:
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _has(what: str) -> bool:
-    return _counts.get(what, (None, 0))[0] == _trace()
+def _last(what: str) -> int:
+    """The last that was counted in this trace, or -1."""
+    trace, count = _counts.get(what, (None, -1))
+    return count if trace == _trace() else -1
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _steps(anchor: Tensor, takes: bool) -> int:
+    """How many steps of its binding this trace has taken, with the call that begins now."""
+    what = f"steps of {int(anchor)}"
+    trace, count = _counts.get(what, (None, 0))
+    count = (count if trace == _trace() else 0) + takes
+    _counts[what] = _trace(), count
+    return count
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _number() -> int:
+    """The number of this trace, unlike that of any other."""
+    trace, number = _counts.get("number", (None, -1))
+    if trace != _trace():
+        number += 1
+        _counts["number"] = _trace(), number
+    return number
 
 
 def _trace() -> tuple[object, int]:
@@ -66,17 +90,26 @@ def _trace() -> tuple[object, int]:
 
 
 @torch.library.custom_op("thinned::advance", mutates_args=())
-def advance(anchor: Tensor, training: bool, ordinal: int, draw: int, step: int) -> Tensor:
-    """A root call begins; its step. `draw` is -1 outside a `draws` of the same graph, `step` where it says none."""
+def advance(anchor: Tensor, run: Sequence[int], draw: int, step: int) -> Tensor:
+    """A root call begins; its step.
+
+    A compiler may run the calls of a graph in any order: `run` says where this one belongs. It holds the number of
+    the trace, the call's ordinal, and how many steps the trace has taken by then. `draw` is -1 outside a `draws` of
+    the same graph, `step` where that says none.
+    """
+    number, ordinal, steps = run
     again = None if draw < 0 else Again(draw, step)
-    return torch.tensor(_binding(anchor).begin_traced(training, ordinal, again), device="cpu")
+    return torch.tensor(_binding(anchor).begin_traced(number, ordinal, steps, again), device="cpu")
 
 
 @torch.library.custom_op("thinned::ask", mutates_args=())
-def ask(anchor: Tensor, place: Tensor, x: Tensor, ordinal: int, whole: bool) -> Tensor:
-    """A layer's ticket, but for the threshold. `x` only keeps the uses of a layer in their order."""
+def ask(anchor: Tensor, place: Tensor, x: Tensor, ordinal: int, call: int) -> Tensor:
+    """A layer's ticket, but for the threshold. `x` only keeps the uses of a layer in their order.
+
+    `call` is the ordinal of the root call of the same graph, or -1.
+    """
     binding = _binding(anchor)
-    draw = binding.use(binding.names[int(place)], ordinal, whole=whole)
+    draw = binding.use(binding.names[int(place)], ordinal, traced=call)
     binding.meet(x)
     return torch.tensor([binding.signed_seed, *draw], device="cpu")
 
@@ -94,12 +127,12 @@ def after(x: Tensor, call: Tensor) -> Tensor:
 
 
 @advance.register_fake
-def _(anchor: Tensor, training: bool, ordinal: int, draw: int, step: int) -> Tensor:
+def _(anchor: Tensor, run: Sequence[int], draw: int, step: int) -> Tensor:
     return anchor.new_empty(())
 
 
 @ask.register_fake
-def _(anchor: Tensor, place: Tensor, x: Tensor, ordinal: int, whole: bool) -> Tensor:
+def _(anchor: Tensor, place: Tensor, x: Tensor, ordinal: int, call: int) -> Tensor:
     return anchor.new_empty(4)
 
 
