@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.bounds import stray_of_share
@@ -22,6 +22,7 @@ class TestCount:
     """`count`."""
 
     @given(tokens=st.integers(1, 5000), percent=st.integers(0, 99))
+    @example(tokens=100, percent=90)
     def test_is_the_floor_of_the_exact_product(self, tokens, percent):
         """No rounding error of a rate in hundredths changes it."""
         assert max(1, tokens * (100 - percent) // 100) == count(tokens, percent / 100)

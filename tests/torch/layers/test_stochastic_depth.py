@@ -238,6 +238,20 @@ class TestBranch:
 
         assert {torch.float32} == found
 
+    def test_a_wider_branch(self):
+        """Does not widen the output in those steps alone in which it runs."""
+
+        class Wide(nn.Module):
+            """As normalisation is under autocast."""
+
+            def forward(self, x):
+                """Float32."""
+                return x.float()
+
+        model = bound(Wide())
+
+        assert {torch.bfloat16} == {model(torch.ones(2, dtype=torch.bfloat16)).dtype for _ in range(STEPS)}
+
     @pytest.mark.parametrize("training", [False, True])
     def test_another_shape(self, training):
         """Is refused in evaluation as well, and not broadcast."""
