@@ -113,6 +113,15 @@ class TestWeights:
         assert layer(x)[0].any()
         assert torch.float64 == layer.double()(x.double())[0].dtype
 
+    def test_new_tensors_are_thinned(self):
+        """Also in the first call that sees them: at rate 1 nothing flows back to what is dropped."""
+        layer, x = tt.WeightDrop(lstm(), 1.0), torch.randn(7, 3, 6)
+        new = {name: value.detach().clone().requires_grad_() for name, value in layer.named_parameters()}
+        torch.func.functional_call(layer, new, (x,))[0].sum().backward()
+
+        assert not new["module.weight_hh_l0"].grad.any()
+        assert new["module.weight_ih_l0"].grad.any()
+
 
 class TestInputs:
     """All that PyTorch's networks take."""
