@@ -10,8 +10,41 @@ from thinned.flax._bind import Address as Address
 from thinned.flax._bind import bind as bind
 from thinned.flax._bind import unbind as unbind
 from thinned.flax._convert import convert as convert
+from thinned.flax._layers import AlphaDropout as AlphaDropout
+from thinned.flax._layers import BatchDropout as BatchDropout
+from thinned.flax._layers import DropBlock1d as DropBlock1d
+from thinned.flax._layers import DropBlock2d as DropBlock2d
+from thinned.flax._layers import DropBlock3d as DropBlock3d
 from thinned.flax._layers import Dropout as Dropout
+from thinned.flax._layers import DropPath as DropPath
+from thinned.flax._layers import FeatureAlphaDropout as FeatureAlphaDropout
+from thinned.flax._layers import GaussianDropout as GaussianDropout
+from thinned.flax._layers import GaussianNoise as GaussianNoise
+from thinned.flax._layers import LockedDropout as LockedDropout
+from thinned.flax._layers import StochasticReLU as StochasticReLU
+from thinned.flax._layers import UniformDropout as UniformDropout
 from thinned.flax._sites import sites as sites
 from thinned.methods.conversion import Report as Report
 
-__all__ = ["Address", "Dropout", "Report", "bind", "convert", "linen", "sites", "unbind"]
+__all__ = [
+    "Address",
+    "AlphaDropout",
+    "BatchDropout",
+    "DropBlock1d",
+    "DropBlock2d",
+    "DropBlock3d",
+    "DropPath",
+    "Dropout",
+    "FeatureAlphaDropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "LockedDropout",
+    "Report",
+    "StochasticReLU",
+    "UniformDropout",
+    "bind",
+    "convert",
+    "linen",
+    "sites",
+    "unbind",
+]

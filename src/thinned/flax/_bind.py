@@ -9,11 +9,11 @@ from flax import nnx
 
 from thinned.errors import BindError
 from thinned.flax import linen
-from thinned.flax._layers import Dropout
+from thinned.flax._drawing import Drawing
 from thinned.flax._notes import thread
 from thinned.flax._root import mark, unmark
 from thinned.mask.address import seed64
-from thinned.methods.site import check_names
+from thinned.methods.site import check_names, part_name
 
 
 class Address(nnx.RngState):
@@ -94,20 +94,26 @@ def unbind(model: nnx.Module) -> None:
         del bound.thinned
 
 
-def site_layers(model: nnx.Module) -> dict[str, Dropout]:
+def site_layers(model: nnx.Module) -> dict[str, Drawing]:
     """The layers of ours in a model, by the names of their sites.
 
     Raises:
         BindError: two of them would draw alike.
     """
     found = [(layer.site or path, layer) for path, layer in _layers(model)]
-    check_names(name for name, _ in found)
+    check_names(part_name(name, part) for name, layer in found for part in layer.parts)
     return dict(found)
 
 
-def _layers(model: nnx.Module) -> Iterator[tuple[str, Dropout]]:
+def step_of(model: nnx.Module) -> int:
+    """The next step of a bound model; 0 of a free one."""
+    address = vars(model).get("thinned")
+    return int(address[...][2]) if isinstance(address, Address) else 0
+
+
+def _layers(model: nnx.Module) -> Iterator[tuple[str, Drawing]]:
     for path, module in nnx.iter_graph(model):
-        if isinstance(module, Dropout):
+        if isinstance(module, Drawing):
             yield ".".join(map(str, path)), module
 
 

@@ -5,6 +5,7 @@ from typing import Any, SupportsIndex
 from flax import nnx
 
 from thinned.flax._bind import bind
+from thinned.flax._drawing import Drawing
 from thinned.flax._layers import Dropout
 from thinned.mask.address import seed64
 from thinned.mask.rate import threshold
@@ -64,9 +65,9 @@ def convert(model: nnx.Module, seed: SupportsIndex | None = None) -> Report:
 
 def _reason(module: Any) -> str | None:
     """Why a module's own draws stay Flax's; None where it makes none."""
+    if isinstance(module, Drawing):
+        return None
     if isinstance(module, nnx.Dropout):
-        if isinstance(module, Dropout):
-            return None
         return f"{type(module).__name__} is a subclass of nnx.Dropout; derive it from thinned.flax.Dropout"
     if isinstance(module, nnx.MultiHeadAttention):
         return "attention draws inside one function, by its own keys" if module.dropout_rate else None

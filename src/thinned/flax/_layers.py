@@ -1,26 +1,19 @@
-"""The NNX layer: Flax's own, with the law's masks. Free until its model is bound."""
+"""The NNX layers: Flax's own dropout and its relatives, with the law's draws. Free until their model is bound."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
-import jax
-import jax.numpy as jnp
 from flax import nnx
-from jax import Array
 
-import thinned.jax
-from thinned.errors import BindError
-from thinned.flax._notes import Note, is_zero, thread
-from thinned.flax._uses import place_of
-from thinned.mask.rate import threshold
-from thinned.mask.sharing import layout
-
-
-class Use(nnx.RngState):
-    """What a layer holds during a call of its bound model: the seed's two words, the step, and its draws so far."""
+from thinned.flax import _kinds as kinds
+from thinned.flax._drawing import Common, Drawing, Rated
+from thinned.methods.batch_dropout import check_groups
+from thinned.methods.drop_block import BlockSize, block_sizes
+from thinned.methods.law import check_size
+from thinned.methods.schedule import Schedule
 
 
-class Dropout(nnx.Dropout):
+class Dropout(Rated, kinds.Broadcast, nnx.Dropout):
     """Zero elements with probability `rate` in training: `nnx.Dropout` with the law's masks.
 
         y = k x / (1 - T / 65536),   T = round(65536 rate)
@@ -29,7 +22,8 @@ class Dropout(nnx.Dropout):
     is `thinned.mask.keep(x.shape, rate, seed=seed, site=name, step=step)`, and no key is taken.
 
     Args:
-        rate: probability of dropping, 0 <= rate <= 1; may be set later (`layer.rate = 0.0`).
+        rate: probability of dropping, 0 <= rate <= 1, or a schedule of the step (`thinned.linear` and its kin),
+            which needs a bound model; may be set later (`layer.rate = 0.0`).
         broadcast_dims: axes along which one draw is shared.
         deterministic: True in evaluation; `model.train()` and `model.eval()` set it.
         rng_collection: the stream of `rngs` that keys are taken from.
@@ -38,7 +32,8 @@ class Dropout(nnx.Dropout):
 
     Raises:
         RateError: `rate` outside [0, 1], NaN, or so near to 0 or 1 that no threshold tells it from them.
-        ValueError: Flax's own, where neither `deterministic` nor a key is to be had.
+        ValueError: neither `deterministic` nor a key is to be had.
+        BindError: a schedule in a free layer; a bound layer outside a call of its model.
 
     Example:
         >>> import jax.numpy as jnp, thinned.flax
@@ -55,101 +50,325 @@ class Dropout(nnx.Dropout):
         2014, https://jmlr.org/papers/v15/srivastava14a.html.
     """
 
-    is_thinned = True
-    site: str | None = None
-    bound_name = ""
-    look: int | None = None
+    def __init__(
+        self, rate: float | Schedule, *, broadcast_dims: Sequence[int] = (), **common: Unpack[Common]
+    ) -> None:
+        super().__init__(rate, **common)
+        self.broadcast_dims = broadcast_dims
+
+    def unseeded(self, inputs: Any) -> Any:
+        # Flax's own: zeros at rate 1, else an error in its words.
+        return nnx.Dropout.__call__(self, inputs, deterministic=False)
+
+
+class AlphaDropout(Rated, kinds.Alpha):
+    """Set units to SELU's lower limit with probability `rate` in training; mean 0 and variance 1 stay.
+
+        y = a x + b where kept, else a alpha' + b,   a = ((1 - q) (1 + q alpha'^2))^(-1/2),   b = -a q alpha'
+
+    Put it behind `jax.nn.selu`. Its mask is that of `Dropout`; args and errors, too, but for `broadcast_dims`.
+
+    Example:
+        >>> import jax.numpy as jnp, thinned.flax
+        >>> from flax import nnx
+        >>> y = thinned.flax.AlphaDropout(0.5, rngs=nnx.Rngs(0))(jnp.zeros(1000))
+        >>> sorted({round(value, 4) for value in y.tolist()})
+        [-0.7792, 0.7792]
+
+    References:
+        Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks", 2017,
+        https://arxiv.org/abs/1706.02515.
+    """
+
+
+class FeatureAlphaDropout(Rated, kinds.FeatureAlpha):
+    """Set whole channels of (batch, *positions, channel) to SELU's lower limit: one draw for all positions.
+
+    Args and errors are those of `AlphaDropout`.
+
+    Raises:
+        ShareError: an input with fewer than two axes.
+
+    Example:
+        >>> import jax.numpy as jnp, thinned.flax
+        >>> from flax import nnx
+        >>> y = thinned.flax.FeatureAlphaDropout(0.5, rngs=nnx.Rngs(0))(jnp.zeros((2, 4, 4, 3)))
+        >>> float(y.std(axis=(1, 2)).max())
+        0.0
+
+    References:
+        Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks", 2017,
+        https://arxiv.org/abs/1706.02515.
+    """
+
+
+class GaussianDropout(Rated, kinds.Gaussian):
+    """Multiply each element by a normal of mean 1 in training, with the variance of dropout at `rate`.
+
+        y = x (1 + z sqrt(q / (1 - q)))
+
+    `q = T / 65536` is the quantised rate. In a bound model `z` is `thinned.mask.normal(x.shape, seed=seed,
+    site=name, step=step)`, within 2^-20 of its radius. At rate 1 nothing is left. Args and errors are those of
+    `Dropout`, but for `broadcast_dims`.
+
+    Example:
+        >>> import jax.numpy as jnp, thinned.flax
+        >>> from flax import nnx
+        >>> model = thinned.flax.bind(nnx.Sequential(thinned.flax.GaussianDropout(0.5)), seed=0)
+        >>> model(jnp.ones(3)).shape
+        (3,)
+
+    References:
+        Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", section 10, JMLR 15,
+        2014, https://jmlr.org/papers/v15/srivastava14a.html. Wang, Manning, "Fast Dropout Training", 2013,
+        https://proceedings.mlr.press/v28/wang13a.html.
+    """
+
+
+class UniformDropout(Rated, kinds.Uniform):
+    """Multiply each element by a uniform draw of mean 1 in training, with the variance of dropout at `rate`.
+
+        y = x (1 + w (2 u - 1)),   w = sqrt(3 q / (1 - q))
+
+    `u` is `thinned.mask.uniform`; at rate 1/4 this is the paper's `y = 2 u x`. At rate 1 nothing is left. Args and
+    errors are those of `Dropout`, but for `broadcast_dims`.
+
+    Example:
+        >>> import jax.numpy as jnp, thinned.flax
+        >>> from flax import nnx
+        >>> y = thinned.flax.UniformDropout(0.25, rngs=nnx.Rngs(0))(jnp.ones(1000))
+        >>> bool(y.min() > 0), bool(y.max() < 2)
+        (True, True)
+
+    References:
+        Shen, Tian, Liu, Xu, Tao, "Continuous Dropout", 2018, https://arxiv.org/abs/1911.12675. We differ: the width
+        follows the rate.
+    """
+
+
+class GaussianNoise(Drawing, kinds.Noise):
+    """Add a normal of mean 0 and standard deviation `std` to each element in training.
+
+        y = x + std z
+
+    In a bound model `z` is `thinned.mask.normal(x.shape, seed=seed, site=name, step=step)`, within 2^-20 of its
+    radius. The gradient goes through as it is.
+
+    Args:
+        std: a finite number, 0 or more, or a schedule of the step, which needs a bound model; may be set later.
+        **common: `deterministic`, `rng_collection`, `rngs` and `site`, as in `Dropout`.
+
+    Raises:
+        RateError: a standard deviation that is negative or no finite number.
+
+    Example:
+        >>> import jax.numpy as jnp, thinned.flax
+        >>> from flax import nnx
+        >>> layer = thinned.flax.GaussianNoise(0.1, rngs=nnx.Rngs(0))
+        >>> float(abs(layer(jnp.ones(1000)) - 1).max()) < 0.7
+        True
+
+    References:
+        Bishop, "Training with Noise is Equivalent to Tikhonov Regularization", 1995,
+        https://doi.org/10.1162/neco.1995.7.1.108.
+    """
+
+    def __init__(self, std: float | Schedule = 0.1, **common: Unpack[Common]) -> None:
+        super().__init__(**common)
+        self.std = std if isinstance(std, Schedule) else check_size(std)
+
+
+class StochasticReLU(Rated, kinds.Rectifier):
+    """A ReLU that is off with probability `rate` in training, and scaled where it is on: dropout behind it.
+
+        y = k max(x, 0) / (1 - T / 65536),   T = round(65536 rate)
+
+    Evaluation is `max(x, 0)`, the expectation. Its mask is that of `Dropout`; args and errors, too, but for
+    `broadcast_dims`.
+
+    Example:
+        >>> import jax.numpy as jnp, thinned.flax
+        >>> from flax import nnx
+        >>> layer = thinned.flax.StochasticReLU(0.5, rngs=nnx.Rngs(0))
+        >>> sorted(set(layer(jnp.tile(jnp.array([-1.0, 1.0]), 100)).tolist()))
+        [0.0, 2.0]
+
+    References:
+        Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15,
+        2014, https://jmlr.org/papers/v15/srivastava14a.html.
+    """
+
+
+class LockedDropout(Rated, kinds.Locked):
+    """Zero the same features of a sample at every time step: one draw along time.
+
+        y[b, t, :] = k[b, :] x[b, t, :] / (1 - T / 65536),   T = round(65536 rate)
+
+    Args:
+        rate: probability of dropping, as in `Dropout`.
+        time_major: as in `nnx.RNN`: inputs are (time, batch, *rest), and not (batch, time, *rest). Two axes are
+            (time, features).
+        **common: `deterministic`, `rng_collection`, `rngs` and `site`, as in `Dropout`.
+
+    Raises:
+        ShareError: an input with fewer than two axes.
+
+    Example:
+        >>> import jax.numpy as jnp, thinned.flax
+        >>> from flax import nnx
+        >>> y = thinned.flax.LockedDropout(0.5, rngs=nnx.Rngs(0))(jnp.ones((2, 7, 16)))
+        >>> bool((y == y[:, :1]).all())
+        True
+
+    References:
+        Gal, Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks", 2016,
+        https://arxiv.org/abs/1512.05287. We differ: rescaling at training time.
+    """
 
     def __init__(
-        self,
-        rate: float,
-        *,
-        broadcast_dims: Sequence[int] = (),
-        deterministic: bool | None = False,
-        rng_collection: str = "dropout",
-        rngs: nnx.Rngs | nnx.RngStream | None = None,
-        site: str | None = None,
+        self, rate: float | Schedule = 0.5, *, time_major: bool = False, **common: Unpack[Common]
     ) -> None:
-        threshold(rate)
-        super().__init__(
-            rate,
-            broadcast_dims=broadcast_dims,
-            deterministic=deterministic,
-            rng_collection=rng_collection,
-            rngs=rngs,
-        )
-        self.site = site
+        super().__init__(rate, **common)
+        self.time_major = time_major
 
-    def __call__(
+
+class DropPath(Rated, kinds.Path):
+    """Zero whole samples of a residual branch: one draw for all but axis 0, the batch.
+
+        y[b] = k[b] x[b] / (1 - T / 65536),   T = round(65536 rate)
+
+    Args:
+        rate: probability of dropping, as in `Dropout`.
+        scale_by_keep: divide by the share that is kept; without it, evaluation sees larger values than training.
+        **common: `deterministic`, `rng_collection`, `rngs` and `site`, as in `Dropout`.
+
+    Raises:
+        ShareError: an input without axes.
+
+    Example:
+        >>> import jax.numpy as jnp, thinned.flax
+        >>> from flax import nnx
+        >>> y = thinned.flax.DropPath(0.25, rngs=nnx.Rngs(0))(jnp.ones((100, 3, 4)))
+        >>> sorted({round(value, 4) for value in y[:, 0, 0].tolist()}), bool((y == y[:, :1, :1]).all())
+        ([0.0, 1.3333], True)
+
+    References:
+        Larsson, Maire, Shakhnarovich, "FractalNet: Ultra-Deep Neural Networks without Residuals", 2017,
+        https://arxiv.org/abs/1605.07648, for the name; Huang et al., "Deep Networks with Stochastic Depth", 2016,
+        https://arxiv.org/abs/1603.09382, for a single branch. We differ: a draw a sample, not a batch, and
+        rescaling at training time.
+    """
+
+    def __init__(
+        self, rate: float | Schedule = 0.5, *, scale_by_keep: bool = True, **common: Unpack[Common]
+    ) -> None:
+        super().__init__(rate, **common)
+        self.scale_by_keep = scale_by_keep
+
+
+class BatchDropout(Rated, kinds.Grouped):
+    """Zero the same units for all samples of a batch, or of each of its groups.
+
+        y = k x / (1 - T / 65536),   k[g(r), u] = mask.keep((groups, units), rate, ...)
+        g(r) = floor(r groups / B)
+
+    for row r of the B rows of the batch, axis 0, and unit u. Positions between them share a draw.
+
+    Args:
+        rate: probability of dropping, as in `Dropout`.
+        groups: how many thinned networks a batch has: contiguous groups of samples, equal to within one.
+        axis: where the units are; the last, by default.
+        **common: `deterministic`, `rng_collection`, `rngs` and `site`, as in `Dropout`.
+
+    Raises:
+        ShareError: `groups` below 1; in a call, an input without that axis, or with the batch on it.
+
+    Example:
+        >>> import jax.numpy as jnp, thinned.flax
+        >>> from flax import nnx
+        >>> model = thinned.flax.bind(nnx.Sequential(thinned.flax.BatchDropout(0.5, groups=2, site="0")), 0)
+        >>> model(jnp.ones((4, 8)))
+        Array([[0., 2., 0., 0., 2., 0., 0., 0.],
+               [0., 2., 0., 0., 2., 0., 0., 0.],
+               [2., 0., 0., 2., 2., 2., 0., 0.],
+               [2., 0., 0., 2., 2., 2., 0., 0.]], dtype=float32)
+
+    References:
+        Graham, Reizenstein, Robinson, "Efficient batchwise dropout training using submatrices", 2015,
+        https://arxiv.org/abs/1502.02478. We differ: rescaling at training time, and groups.
+    """
+
+    def __init__(
+        self, rate: float | Schedule = 0.5, *, groups: int = 1, axis: int = -1, **common: Unpack[Common]
+    ) -> None:
+        super().__init__(rate, **common)
+        self.groups = check_groups(groups)
+        self.axis = axis
+
+
+class _DropBlock(Rated, kinds.Blocks):
+    def __init__(
         self,
-        inputs: Any,
+        rate: float | Schedule = 0.1,
+        block_size: BlockSize = 7,
         *,
-        deterministic: bool | None = None,
-        rngs: nnx.Rngs | nnx.RngStream | Array | None = None,
-    ) -> Array:
-        """Drop in training, return `inputs` itself in evaluation and at rate 0."""
-        if thread.notes is not None:
-            mask_shape = layout(jnp.shape(inputs), self.broadcast_dims).mask_shape
-            thread.notes.append(Note(self, self.bound_name, self.rate, mask_shape))
-            return inputs  # type: ignore[no-any-return]
-        off = self.deterministic if deterministic is None else deterministic
-        use: Use | None = vars(self).get("use")
-        if off is None or off:  # an error in Flax's words, or the inputs
-            return super().__call__(inputs, deterministic=deterministic, rngs=rngs)
-        address = self._bound(use) if use is not None or self.bound_name else self._free(rngs)
-        if address is None:
-            return super().__call__(inputs, deterministic=False, rngs=rngs)
-        if is_zero(self.rate):
-            return inputs  # type: ignore[no-any-return]
-        return thinned.jax.dropout(inputs, self.rate, share=self.broadcast_dims, **address)
+        share_channels: bool = False,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(rate, **common)
+        block_sizes(block_size, self.positions)
+        self.block_size = tuple(block_size) if isinstance(block_size, Sequence) else block_size
+        self.share_channels = share_channels
 
-    def _free(self, rngs: Any) -> dict[str, Any] | None:
-        """A fresh seed from the given keys; None where there are none, of which Flax has something to say."""
-        if is_zero(self.rate):
-            return {}
-        keys = self.rngs if rngs is None else rngs
-        if isinstance(keys, nnx.Rngs):
-            key = keys[self.rng_collection]()
-        elif isinstance(keys, nnx.RngStream):
-            key = keys()
-        elif isinstance(keys, Array):
-            key = keys
-        else:
-            return None
-        return {"seed": jax.random.bits(key, (2,), "uint32")}
 
-    def _bound(self, use: Use | None) -> dict[str, Any]:
-        if use is None:
-            raise BindError(
-                f"layer {self.bound_name!r} is bound, and its address comes from a call of the bound model; it was "
-                "called outside one. Call the bound model, or bind the part that you call: "
-                "thinned.flax.bind(part, seed)."
-            )
-        low, high, step, count = use[...]
-        # As data and no Python count: a part that was compiled by itself is not traced again for its second use.
-        use[...] = jnp.stack([low, high, step, count + 1])
-        return {"seed": jnp.stack([low, high]), "step": step, **place_of(self.bound_name, count)}
+class DropBlock2d(_DropBlock):
+    """Zero whole blocks of (batch, height, width, channel) in training, and scale each sample by what it keeps.
 
-    def open(self, name: str, given: Array) -> tuple[str, Use | None]:
-        """Draw at the site `name` and a call's address until it is closed; gives what `close` needs.
+        y = x m n / sum(m),   m[p] = no seed in [p, p + block_size - 1] on either axis,   P(seed) = gamma
+        gamma = 1 - (1 - rate)^(1 / block_size^2)
 
-        The address is an attribute, and so whatever carries the layer into a part that is compiled, recomputed or
-        looped over carries it too; a layer without it is in no call of its model.
-        """
-        before: tuple[str, Use | None] = self.bound_name, vars(self).get("use")
-        self.bound_name, self.use = name, Use(given)
-        return before
+    over the `n` elements of a sample: `thinned.jax.drop_block`, whose seeds lie as the array does, channels last.
 
-    def close(self, name: str, use: Use | None) -> None:
-        """Undo `open`."""
-        self.bound_name = name
-        if use is None:
-            del self.use
-        else:
-            self.use = use
+    Args:
+        rate: probability that an element is dropped, as in `Dropout`.
+        block_size: an integer, or one for each axis of positions; even ones, and ones larger than the map, too.
+        share_channels: drop the same positions in all channels of a sample.
+        **common: `deterministic`, `rng_collection`, `rngs` and `site`, as in `Dropout`.
 
-    @property
-    def draws(self) -> Array:
-        """How often it has drawn in this call."""
-        found: Array = self.use[...][3]
-        return found
+    Raises:
+        ShapeError: a block size below 1, or not one for each axis; in a call, an input with other axes.
+
+    Example:
+        >>> import jax.numpy as jnp, thinned.flax
+        >>> from flax import nnx
+        >>> layer = thinned.flax.DropBlock2d(0.1, block_size=3, rngs=nnx.Rngs(0))
+        >>> layer(jnp.ones((2, 16, 16, 8))).mean(axis=(1, 2, 3)).round(5)
+        Array([1., 1.], dtype=float32)
+
+    References:
+        Ghiasi, Lin, Le, "DropBlock: A Regularization Method for Convolutional Networks", 2018,
+        https://arxiv.org/abs/1810.12890. We differ: blocks may overlap the border and each other, and `rate` is
+        still the share that is dropped; the scale is each sample's own, and not that of the batch.
+    """
+
+    positions = 2
+
+
+class DropBlock1d(_DropBlock):
+    """Zero whole stretches of (batch, length, channel) in training: `DropBlock2d` on one axis.
+
+    References:
+        Ghiasi, Lin, Le, 2018, https://arxiv.org/abs/1810.12890, who have two axes.
+    """
+
+    positions = 1
+
+
+class DropBlock3d(_DropBlock):
+    """Zero whole blocks of (batch, depth, height, width, channel) in training: `DropBlock2d` on three axes.
+
+    References:
+        Ghiasi, Lin, Le, 2018, https://arxiv.org/abs/1810.12890, who have two axes.
+    """
+
+    positions = 3

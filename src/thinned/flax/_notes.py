@@ -4,8 +4,6 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from jax import Array
-
 
 @dataclass
 class Note:
@@ -26,8 +24,3 @@ class _Thread(threading.local):
 
 
 thread = _Thread()
-
-
-def is_zero(rate: Any) -> bool:
-    """Whether a rate is known to be 0; one that is traced is not."""
-    return not isinstance(rate, Array) and rate == 0

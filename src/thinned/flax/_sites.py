@@ -10,11 +10,12 @@ import numpy as np
 from flax import linen as nn
 from flax import nnx
 
-from thinned.flax._bind import site_layers, unbind
+from thinned.flax._bind import site_layers, step_of, unbind
+from thinned.flax._kinds import stated
 from thinned.flax._notes import Note, thread
 from thinned.flax._scopes import Call, entered
 from thinned.mask.address import site_id
-from thinned.methods.site import Site, Sites, check_names, use_name
+from thinned.methods.site import Site, Sites, check_names, part_name, use_name
 
 _looks = count()
 """What tells a look from all others and from calls: a part that is compiled in it must serve nothing else."""
@@ -45,14 +46,21 @@ def sites(model: Any, *inputs: Any) -> Sites:
         return _of_linen(getattr(model, "module", model), inputs)
     layers = site_layers(model)
     if not inputs:
-        return Sites(Site(name, site_id(name), float(layer.rate)) for name, layer in layers.items())
+        step = step_of(model)
+        lines = [
+            (part_name(name, part), stated(layer.amount, step))
+            for name, layer in layers.items()
+            for part in layer.parts
+        ]
+        return Sites(Site(name, site_id(name), rate) for name, rate in lines)
+    step = step_of(model)
     copy = nnx.clone(model)
     unbind(copy)
     look = next(_looks)
     for name, layer in site_layers(copy).items():
         layer.bound_name, layer.look = name, look
     copy.eval()  # type: ignore[no-untyped-call]
-    return _table(_noted(lambda: copy(*inputs)))
+    return _table(_noted(lambda: copy(*inputs)), step)
 
 
 def _of_linen(module: nn.Module, inputs: tuple[Any, ...]) -> Sites:
@@ -78,11 +86,11 @@ def _noted(call: Callable[[], object]) -> list[Note]:
     return found
 
 
-def _table(notes: list[Note]) -> Sites:
+def _table(notes: list[Note], step: int = 0) -> Sites:
     uses: Counter[str] = Counter()
     lines = []
     for note in notes:
         used = use_name(note.name, uses[note.name])
         uses[note.name] += 1
-        lines.append(Site(used, site_id(used), float(note.rate), note.mask_shape))
+        lines.append(Site(used, site_id(used), stated(note.rate, step), note.mask_shape))
     return Sites(lines)

@@ -1,77 +1,48 @@
-"""Dropout for Flax Linen: the layer, and models applied at an address."""
+"""Dropout and its relatives for Flax Linen: the layers, and models applied at an address."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.core.scope import in_filter, union_filters
 from jax import Array
 
-import thinned.jax
 from thinned.errors import BindError
-from thinned.flax._notes import Note, is_zero, thread
-from thinned.flax._scopes import COLLECTION, NO_STEP, Call, draw, draws, entered
-from thinned.flax._uses import place_of
-from thinned.mask.sharing import layout
+from thinned.flax._linen import (
+    AlphaDropout,
+    BatchDropout,
+    DropBlock1d,
+    DropBlock2d,
+    DropBlock3d,
+    Dropout,
+    DropPath,
+    FeatureAlphaDropout,
+    GaussianDropout,
+    GaussianNoise,
+    LockedDropout,
+    StochasticReLU,
+    UniformDropout,
+)
+from thinned.flax._scopes import COLLECTION, NO_STEP, Call, draws, entered
 
-__all__ = ["Bound", "Dropout"]
-
-
-class Dropout(nn.Dropout):
-    """Zero elements with probability `rate` in training: `flax.linen.Dropout` with the law's masks.
-
-    A free layer takes its key from `rngs={"dropout": key}`, as Flax's own does. In a model applied by
-    `thinned.flax.bind(model, seed)` its mask is `thinned.mask.keep(x.shape, rate, seed=seed, site=path,
-    step=step)`, where `path` is its path, joined by dots, and no key is needed.
-
-    Attributes:
-        rate: probability of dropping, 0 <= rate <= 1.
-        broadcast_dims: axes along which one draw is shared.
-        deterministic: True in evaluation; here or in the call.
-        rng_collection: the stream that keys are taken from.
-        site: the name of its draws in a bound model; its path by default.
-
-    Raises:
-        RateError: `rate` outside [0, 1], NaN, or so near to 0 or 1 that no threshold tells it from them.
-
-    Example:
-        >>> import jax, jax.numpy as jnp, thinned.flax
-        >>> layer = thinned.flax.linen.Dropout(0.5, deterministic=False)
-        >>> y = layer.apply({}, jnp.ones(1000), rngs={"dropout": jax.random.key(0)})
-        >>> sorted(set(y.tolist()))
-        [0.0, 2.0]
-
-    References:
-        Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15,
-        2014, https://jmlr.org/papers/v15/srivastava14a.html.
-    """
-
-    site: str | None = None
-
-    @nn.compact
-    def __call__(self, inputs: Any, deterministic: bool | None = None, rng: Any = None) -> Any:
-        """Drop in training, return `inputs` itself in evaluation and at rate 0."""
-        scope: Any = self.scope
-        name = self.site or ".".join(scope.path)
-        if thread.notes is not None:
-            mask_shape = layout(jnp.shape(inputs), self.broadcast_dims).mask_shape
-            thread.notes.append(Note(scope.path, name, self.rate, mask_shape))
-            return inputs
-        off = nn.merge_param("deterministic", self.deterministic, deterministic)
-        if off or is_zero(self.rate):
-            return inputs
-        address: dict[str, Any]
-        drawn = draw(scope, name) if rng is None else None
-        if drawn is None:
-            key = self.make_rng(self.rng_collection) if rng is None else rng
-            address = {"seed": jax.random.bits(key, (2,), "uint32")}
-        else:
-            words, count = drawn
-            address = {"seed": words[:2], "step": words[2], **place_of(name, count)}
-        return thinned.jax.dropout(inputs, self.rate, share=self.broadcast_dims, **address)
+__all__ = [
+    "AlphaDropout",
+    "BatchDropout",
+    "Bound",
+    "DropBlock1d",
+    "DropBlock2d",
+    "DropBlock3d",
+    "DropPath",
+    "Dropout",
+    "FeatureAlphaDropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "LockedDropout",
+    "StochasticReLU",
+    "UniformDropout",
+]
 
 
 @dataclass(frozen=True)

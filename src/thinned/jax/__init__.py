@@ -1,10 +1,31 @@
-"""Dropout for JAX: the law's masks, as pure functions under every transformation."""
+"""Dropout and its relatives for JAX: the law's draws, as pure functions under every transformation."""
 
 from thinned.extras import need
 
 need("jax", "jax", "0.6")
 
+from thinned.jax._functional import alpha_dropout as alpha_dropout
+from thinned.jax._functional import drop_block as drop_block
 from thinned.jax._functional import dropout as dropout
-from thinned.jax._functional import uniform as uniform
+from thinned.jax._functional import feature_alpha_dropout as feature_alpha_dropout
+from thinned.jax._functional import gaussian_dropout as gaussian_dropout
+from thinned.jax._functional import gaussian_noise as gaussian_noise
+from thinned.jax._functional import stochastic_relu as stochastic_relu
+from thinned.jax._functional import uniform_dropout as uniform_dropout
+from thinned.jax._raw import keep as keep
+from thinned.jax._raw import normal as normal
+from thinned.jax._raw import uniform as uniform
 
-__all__ = ["dropout", "uniform"]
+__all__ = [
+    "alpha_dropout",
+    "drop_block",
+    "dropout",
+    "feature_alpha_dropout",
+    "gaussian_dropout",
+    "gaussian_noise",
+    "keep",
+    "normal",
+    "stochastic_relu",
+    "uniform",
+    "uniform_dropout",
+]

@@ -20,7 +20,7 @@ _TARGET = "thinned.kernel"
 _lock = threading.Lock()
 
 
-def thin(x: Array, ticket: Array, *data: Array, place: Place, lanes: int) -> Array:
+def thin(x: Array, ticket: Array, *data: Array, place: Place) -> Array:
     """`y = k x s` by the kernel; `is_ready(x.dtype)` must have said so. No lanes."""
     from thinned.jax._handler import KINDS
 

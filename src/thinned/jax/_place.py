@@ -53,7 +53,9 @@ class Place:
         return Place((size, *self.shape), (1, *self.logical_shape), shared, (WHOLE, *self.kinds))
 
 
-def place(shape: Sequence[int], share: Share, window: Window | None) -> tuple[Place, tuple[Any, ...]]:
+def place(
+    shape: Sequence[int], share: Share, window: Window | None, *, wide: bool = False
+) -> tuple[Place, tuple[Any, ...]]:
     """A place, and its data: for each axis with a start two words, with indices two words for each.
 
     Raises:
@@ -65,13 +67,13 @@ def place(shape: Sequence[int], share: Share, window: Window | None) -> tuple[Pl
             "element's place: export the function once for each shape."
         )
     if window is None or not any(isinstance(index, Array) for index in _entries(window)):
-        where = layout(shape, share, window)
+        where = layout(shape, share, window, wide=wide)
         index: tuple[Any, ...] = where.index
     else:
         sizes, entries = window
         index = tuple(entries)
         known = [_stand_in(axis, at, shape) for axis, at in enumerate(index)]
-        where = layout(shape, share, (sizes, known))
+        where = layout(shape, share, (sizes, known), wide=wide)
         index = tuple(
             at if isinstance(at, Array) else found for at, found in zip(index, where.index, strict=True)
         )
@@ -122,7 +124,7 @@ class Rows:
     aligned: bool
 
 
-def rows(where: Place) -> Rows:
+def rows(where: Place, lanes: int = 8) -> Rows:
     """The longest stretch of consecutive mask elements becomes the run; see `thinned.mask.sharing.rows`."""
     axis, run = len(where.shape), 1
     while axis and where.mask_shape[axis - 1] == 1 == where.logical_shape[axis - 1]:
@@ -135,7 +137,7 @@ def rows(where: Place) -> Rows:
         run *= where.shape[axis]
     begins = [where.stride(a) for a in range(axis) if where.mask_shape[a] > 1 or where.kinds[a] != WHOLE]
     begins += [where.stride(a) for a in range(axis, last) if where.kinds[a] == START]
-    return Rows(axis, run, inner, all(stride % 8 == 0 for stride in begins))
+    return Rows(axis, run, inner, all(stride % lanes == 0 for stride in begins))
 
 
 def bases(where: Place, data: Sequence[Array], folded: Rows) -> Wide:
@@ -150,18 +152,23 @@ def elements(where: Place, data: Sequence[Array]) -> Wide:
     return _sum(where, data, range(len(where.shape)), where.mask_shape, positions=True)
 
 
-def blocks(where: Place, data: Sequence[Array]) -> Wide | None:
+def blocks(where: Place, data: Sequence[Array], lanes: int = 8) -> Wide | None:
     """The blocks of every position, where the last axis of the mask consists of whole ones; else None.
 
-    Their shape is the mask's without shared axes behind, and with an eighth of its last axis.
+    Their shape is the mask's without shared axes behind, and with one for `lanes` elements of its last axis.
     """
     last = max((axis for axis, size in enumerate(where.logical_shape) if size > 1), default=None)
-    if last is None or where.kinds[last] != WHOLE or where.shape[last] % 8 or where.logical_shape[last] % 8:
+    if (
+        last is None
+        or where.kinds[last] != WHOLE
+        or where.shape[last] % lanes
+        or where.logical_shape[last] % lanes
+    ):
         return None
     shape = where.mask_shape[:last]
     before = _sum(where, data, range(last), shape, positions=True)
-    here = _wide.times(_wide.iota(where.shape[last] // 8), 8, narrow=where.is_narrow)
-    return _wide.block_of(_wide.add(_wide.reshape(before, (*shape, 1)), here))
+    here = _wide.times(_wide.iota(where.shape[last] // lanes), lanes, narrow=where.is_narrow)
+    return _wide.block_of(_wide.add(_wide.reshape(before, (*shape, 1)), here), lanes)
 
 
 def _sum(

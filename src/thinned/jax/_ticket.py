@@ -16,7 +16,7 @@ from thinned.mask.rate import LEVELS, threshold
 Coordinate: TypeAlias = SupportsIndex | str | Array
 
 KEY0, KEY1, SITE, STEP, DRAW, LEVEL = range(6)
-"""The places of a ticket's words; the last one is the threshold."""
+"""The places of a ticket's words; the last one is the threshold. Only DropBlock has one more."""
 
 _LOW = 0xFFFFFFFF
 _RANDOM_KEY = "a seed from a key is jax.random.bits(key, (2,), 'uint32')"
@@ -29,8 +29,17 @@ def ticket(rate: Any, address: Sequence[Coordinate]) -> Any:
         AddressError: a coordinate outside its width, or an array that is not one integer.
         RateError: a constant rate that no threshold stands for, or an array that is not one number.
     """
+    return packed([*coordinates(address), level(rate)])
+
+
+def coordinates(address: Sequence[Coordinate]) -> list[Any]:
+    """The first five words: (key, key, site, step, draw)."""
     seed, site, step, draw = address
-    fields = [*_seed(seed), _word("site", site), _word("step", step), _word("draw", draw), level(rate)]
+    return [*_seed(seed), _word("site", site), _word("step", step), _word("draw", draw)]
+
+
+def packed(fields: Sequence[Any]) -> Any:
+    """Words as one uint32 array."""
     if any(isinstance(field, Array) for field in fields):
         return stacked(fields)
     return np.array(fields, np.uint32)
@@ -40,14 +49,23 @@ def level(rate: Any) -> int | Array:
     """The threshold of a rate; a traced one is clamped, NaN as 1, and rounded half to even."""
     if not isinstance(rate, Array):
         return threshold(rate)
-    if rate.shape or not (_is(rate, jnp.floating) or _is(rate, jnp.integer)):
-        raise RateError(
-            f"expected a rate as one number or an array of one; got a {rate.dtype} array of shape "
-            f"{rate.shape}. To draw for many, use jax.vmap."
-        )
-    value = jnp.asarray(jax.lax.stop_gradient(rate))
+    value = number("a rate", rate)
     value = value.astype(jnp.float64 if value.dtype == jnp.float64 else jnp.float32)
     return jnp.round(jnp.clip(jnp.nan_to_num(value, nan=1.0), 0, 1) * LEVELS).astype(jnp.uint32)
+
+
+def number(what: str, value: Array) -> Array:
+    """A traced rate, or size, through which no gradient flows.
+
+    Raises:
+        RateError: not one number.
+    """
+    if value.shape or not (_is(value, jnp.floating) or _is(value, jnp.integer)):
+        raise RateError(
+            f"expected {what} as one number or an array of one; got a {value.dtype} array of shape "
+            f"{value.shape}. To draw for many, use jax.vmap."
+        )
+    return jnp.asarray(jax.lax.stop_gradient(value))
 
 
 def _seed(seed: Any) -> tuple[Any, Any]:

@@ -79,11 +79,12 @@ def native_high_word(word: Array, factor: int) -> Array:
     return lax.mulhi(word, jnp.full_like(word, np.uint32(factor)))
 
 
-def block_of(element: Wide) -> Wide:
-    """The index of the block of eight."""
+def block_of(element: Wide, lanes: int) -> Wide:
+    """The index of the block of eight elements, or four."""
+    shift = lanes.bit_length() - 1
     if element.high is None:
-        return Wide(element.low >> 3, None)
-    return Wide((element.low >> 3) | (element.high << 29), element.high >> 3)
+        return Wide(element.low >> shift, None)
+    return Wide((element.low >> shift) | (element.high << (32 - shift)), element.high >> shift)
 
 
 def _high(value: Wide) -> Any:

@@ -47,22 +47,22 @@ SLOPE = Law("alpha slope", _slope, factors=lambda q, xp: (_factors(q, xp)[0], -0
 LAW = Law("alpha", _setting, slope=SLOPE, factors=_factors)
 
 
-def feature_axes(axes: int) -> tuple[int, ...]:
-    """The axes that one draw is shared along: all behind (batch, channel).
+def feature_axes(axes: int, channel_axis: int = 1) -> tuple[int, ...]:
+    """The axes that one draw is shared along: all but those of batch, axis 0, and channel.
 
     Raises:
         ShareError: fewer than two axes.
 
     Example:
-        >>> feature_axes(4)
-        (2, 3)
+        >>> feature_axes(4), feature_axes(4, channel_axis=-1)
+        ((2, 3), (1, 2))
     """
     if axes < 2:
         raise ShareError(
             f"expected an array with a batch and a channel axis for feature alpha dropout; got {axes} axes. Use "
             "alpha dropout, or add the axis that is missing."
         )
-    return tuple(range(2, axes))
+    return tuple(axis for axis in range(1, axes) if axis != channel_axis % axes)
 
 
 def moments(x: npt.ArrayLike, rate: SupportsFloat) -> Moments:

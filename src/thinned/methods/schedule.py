@@ -6,9 +6,10 @@ code have the same threshold, and the same masks.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from thinned.errors import RateError
 from thinned.mask.rate import LEVELS, threshold
@@ -16,6 +17,9 @@ from thinned.mask.rate import LEVELS, threshold
 _GRID = float(1 << 40)
 """Rates are rounded to its inverse first. Two libraries' cosines may differ in the last bit; so near to a half of
 1/65536, as at the middle of a ramp, that bit would decide a threshold."""
+
+_LAST = (1 << 32) - 1
+"""The last step there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,8 @@ class Schedule:
         return (
             f"expected a rate, or a schedule with steps=...; got {self}, a ramp over the depth of several layers, of "
             "which a layer alone knows nothing. Give the layer to thinned.torch.convert(model, {pattern: layer}), "
-            "which sets the rate of each layer that the pattern matches."
+            "which sets the rate of each layer that the pattern matches; or give each layer its own, schedule.along(place, "
+            "count)."
         )
 
 
@@ -121,6 +126,45 @@ class Schedule:
 def _at(schedule: Schedule, step: int) -> float:
     """Many layers of a model ask the same of each step."""
     return round(float(schedule.at(np.float64(step), np)) * LEVELS) / LEVELS
+
+
+class Changes(NamedTuple):
+    """A schedule as integers, for programs without float64.
+
+        T(step) = first + sign * (how many of `steps` are at most `step`)
+
+    Args:
+        first: the threshold at step 0.
+        sign: 1 or -1.
+        steps: where the threshold moves by one, in order; uint32.
+    """
+
+    first: int
+    sign: int
+    steps: npt.NDArray[np.uint32]
+
+
+@lru_cache(maxsize=64)
+def changes(schedule: Schedule) -> Changes:
+    """The steps at which a schedule's threshold changes: its rates, exactly as a call has them.
+
+    Raises:
+        RateError: as a call.
+
+    Example:
+        >>> changes(linear(0.5, 0.5 - 2 / 65536, steps=100))
+        Changes(first=32768, sign=-1, steps=array([26, 75], dtype=uint32))
+    """
+    first, last = (round(schedule(step) * LEVELS) for step in (0, _LAST))
+    sign = 1 if last >= first else -1
+    moved = np.arange(1, abs(last - first) + 1)
+    before, after = np.zeros_like(moved), np.full_like(moved, _LAST)
+    while (after - before > 1).any():  # a schedule goes one way only
+        middle = (before + after) // 2
+        levels = np.round(schedule.at(middle.astype(np.float64), np) * LEVELS).astype(np.int64)
+        there = sign * (levels - first) >= moved
+        before, after = np.where(there, before, middle), np.where(there, middle, after)
+    return Changes(first, sign, after.astype(np.uint32))
 
 
 def linear(start: float, end: float, *, steps: int | None = None, begin: int = 0) -> Schedule:

@@ -1,0 +1,374 @@
+"""The laws beyond plain dropout, as `thinned.jax` has them: against the law's draws, and PyTorch's operations."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+
+import thinned.jax as tj
+import thinned.torch as tt
+from tests.jax.truth import WHERE, same
+from tests.strategies import RATES, addresses, places
+from tests.subprocesses import python
+from thinned.errors import DtypeError, RateError, ShapeError, ShareError, WindowError
+from thinned.mask import keep, normal, quantise
+from thinned.methods import drop_block
+
+FEW = settings(max_examples=20)
+X = np.random.default_rng(0).standard_normal((5, 6, 4)).astype(np.float32)
+RATE = 0.3
+
+LAWS = {
+    "alpha": (tj.alpha_dropout, tt.alpha_dropout),
+    "feature alpha": (partial(tj.feature_alpha_dropout, channel_axis=1), tt.feature_alpha_dropout),
+    "gaussian": (tj.gaussian_dropout, tt.gaussian_dropout),
+    "uniform": (tj.uniform_dropout, tt.uniform_dropout),
+    "noise": (tj.gaussian_noise, tt.gaussian_noise),
+    "relu": (tj.stochastic_relu, tt.relu_dropout),
+    "blocks": (partial(tj.drop_block, block_size=3, channel_axis=1), partial(tt.drop_block, block_size=3)),
+}
+NORMALS = ("gaussian", "noise")
+LINEAR = ("gaussian", "uniform", "blocks")
+every = pytest.mark.parametrize("name", LAWS)
+
+
+def bound(name, x, rate, eps=2.0**-23):
+    """How far two correct outputs may lie apart.
+
+    Numbers: `a`, `b` and `c` of a traced rate take up to six roundings of 2^-24 of the value, a multiplication and
+    an addition two more, in each of two implementations. Normals: 2^-20 of the largest radius each, times `a`.
+    """
+    q = quantise(rate)
+    factor = 1 if q == 1 else max(1, 1 / (1 - q))
+    rounding = 16 * eps * (np.abs(np.asarray(x, np.float64)) + 2) * 2 * factor
+    if name not in NORMALS:
+        return rounding
+    size = rate if name == "noise" else np.sqrt(q / (1 - q)) if q < 1 else 0
+    scale = 1 if name == "noise" else np.abs(np.asarray(x, np.float64))
+    return rounding * (1 + 7 * size) + 2 * 2.0**-20 * np.sqrt(64 * np.log(2)) * size * scale
+
+
+def close(name, x, rate, expected, actual):
+    """Whether two outputs are one, and drop the same elements."""
+    expected, actual = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
+    return expected.shape == actual.shape and bool(
+        (np.abs(expected - actual) <= bound(name, x, rate)).all() and ((expected == 0) == (actual == 0)).all()
+    )
+
+
+class TestLaws:
+    """Each is PyTorch's at the same address, whose tests hold it to the law."""
+
+    @every
+    @FEW
+    @given(rate=RATES, address=addresses())
+    def test_outputs_and_gradients(self, name, rate, address):
+        """At constant rates."""
+        ours, theirs = LAWS[name]
+        x = torch.tensor(X, requires_grad=True)
+        gradient = np.random.default_rng(1).standard_normal(X.shape).astype(np.float32)
+        try:
+            y = theirs(x, rate, **address)
+        except RateError:  # blocks that would be too seldom
+            with pytest.raises(RateError):
+                ours(jnp.asarray(X), rate, **address)
+            return
+        y.backward(torch.tensor(gradient))
+        z, pull = jax.vjp(lambda x: ours(x, rate, **address), jnp.asarray(X))
+
+        assert close(name, X, rate, y.detach(), z)
+        assert close(name, gradient, rate, x.grad, pull(jnp.asarray(gradient))[0])
+
+    @every
+    @pytest.mark.parametrize("rate", [0.0, 2**-16, 0.3, 0.75, 1 - 2**-16, 1.0])
+    def test_traced_rates(self, name, rate):
+        """As data of a compiled program, with step and seed."""
+        ours, theirs = LAWS[name]
+
+        @jax.jit
+        def run(x, rate, seed, step):
+            return ours(x, rate, seed=seed, step=step)
+
+        y = theirs(torch.tensor(X), torch.tensor(rate, dtype=torch.float64), seed=7, step=5)
+        assert close(name, X, rate, y, run(X, np.float32(rate), 7, 5))
+
+    @every
+    def test_half_types_keep_their_type(self, name):
+        """Computed in float32, and rounded once."""
+        ours, _ = LAWS[name]
+        for dtype in (jnp.bfloat16, jnp.float16):
+            x = jnp.asarray(X, dtype)
+            expected = ours(x.astype(jnp.float32), RATE, **WHERE)
+            y = ours(x, RATE, **WHERE)
+            assert dtype == y.dtype
+            unit = float(jnp.finfo(dtype).eps)
+            assert (np.abs(y.astype(np.float32) - expected) <= unit * np.abs(expected) + 1e-7).all()
+
+    @every
+    def test_certainties(self, name):
+        """Rate 0 changes no bit; rate 1 leaves nothing, not even of NaN; gradients are finite."""
+        ours, _ = LAWS[name]
+        x = jnp.asarray(X).at[0, 0, 0].set(-0.0)
+        rectified = jnp.maximum(x, 0) if name == "relu" else x
+        for zero in (0.0, jnp.float32(0)):
+            assert same(rectified, ours(x, zero, **WHERE) + (0 if name == "relu" else -0.0))
+        if name == "noise":
+            return
+        for one in (1.0, jnp.float32(1)):
+            y, pull = jax.vjp(lambda x, one=one: ours(x, one, **WHERE), x.at[0, 0, 1].set(jnp.nan))
+            assert not np.asarray(y).any()
+            assert not np.asarray(pull(x)[0]).any()
+
+    @every
+    def test_no_mask_is_kept(self, name):
+        """Between forward and backward only the address passes; of the rectifier, the sign."""
+        ours, _ = LAWS[name]
+        kept = jax.vjp(lambda x: ours(x, jnp.float32(RATE), **WHERE), jnp.asarray(X))[1]
+        floats = [leaf for leaf in jax.tree.leaves(kept) if leaf.dtype != jnp.bool_]
+
+        assert sum(np.size(leaf) for leaf in floats) < 50
+
+    @every
+    def test_vmap(self, name):
+        """A batched address draws for each lane, an unbatched one is the same for all."""
+        ours, _ = LAWS[name]
+        x, rates = jnp.asarray(X), jnp.float32([0, 0.3, 1])
+
+        def one(rate, step, x=x):
+            return ours(x, rate, seed=3, step=step)
+
+        lanes = jax.vmap(one)(rates, jnp.arange(3))
+        for rate, step, lane in zip(rates, range(3), lanes, strict=True):
+            assert close(name, X, float(rate), one(rate, step), lane)
+        xs = jnp.stack([x, 2 * x], axis=1)
+        shared = jax.vmap(lambda x: ours(x, RATE, **WHERE), 1, 1)(xs)
+        for lane in range(2):
+            assert close(name, 2 * X, RATE, ours(xs[:, lane], RATE, **WHERE), shared[:, lane])
+        slopes = jax.vmap(jax.grad(lambda x, s: (ours(x, RATE, seed=3, step=s) ** 2).sum()), (None, 0))
+        one_slope = jax.grad(lambda x: (ours(x, RATE, seed=3, step=2) ** 2).sum())(x)
+        np.testing.assert_allclose(one_slope, slopes(x, jnp.arange(3))[2], rtol=1e-5, atol=1e-6)
+
+    @every
+    def test_transformations(self, name):
+        """Hessians, scan and checkpoint repeat the draws of their address."""
+        ours, _ = LAWS[name]
+        x = jnp.asarray(X)
+
+        def loss(x, step):
+            return (jnp.sin(ours(x, RATE, seed=3, step=step)) ** 2).sum()
+
+        plain = jax.grad(loss)(x, 2)
+        again = jax.jit(jax.grad(jax.checkpoint(loss)))(x, 2)
+        np.testing.assert_allclose(plain, again, rtol=1e-5, atol=1e-6)
+        total = jax.grad(lambda x: jax.lax.scan(lambda t, s: (t + loss(x, s), None), 0.0, jnp.arange(3))[0])(
+            x
+        )
+        np.testing.assert_allclose(
+            sum(np.asarray(jax.grad(loss)(x, s)) for s in range(3)), total, rtol=1e-4, atol=1e-5
+        )
+        tangent = jnp.ones_like(x)
+        forward = jax.jvp(lambda x: jax.grad(loss)(x, 2), (x,), (tangent,))[1]
+        backward = jax.grad(lambda x: (jax.grad(loss)(x, 2) * tangent).sum())(x)
+        np.testing.assert_allclose(forward, backward, rtol=1e-4, atol=1e-4)
+
+    def test_64_bits(self):
+        """With x64 in float64, to its own precision, and amounts of both widths as data."""
+        python("""
+            import jax, jax.numpy as jnp, numpy as np, torch, thinned.jax as tj, thinned.torch as tt
+            jax.config.update("jax_enable_x64", True)
+            x = np.random.default_rng(0).standard_normal((3, 5, 4))
+            for name in ("alpha_dropout", "uniform_dropout"):
+                for rate in (0.3, jnp.float32(0.3), jnp.float64(0.3)):
+                    y = jax.jit(lambda x: getattr(tj, name)(x, rate, seed=-1))(x)
+                    z = getattr(tt, name)(torch.tensor(x), 0.3, seed=-1).numpy()
+                    assert y.dtype == np.float64
+                    assert (np.abs(y - z) <= 16 * 2.0**-52 * (np.abs(x) + 2) * 2).all(), (name, rate)
+            y = tj.drop_block(x, 0.3, 2, seed=1, channel_axis=1)
+            assert (np.asarray(y) == tt.drop_block(torch.tensor(x), 0.3, 2, seed=1).numpy()).all()
+        """)
+
+
+class TestDraws:
+    """`keep` and `normal`."""
+
+    @FEW
+    @given(place=places(), rate=RATES, address=addresses())
+    def test_keep(self, place, rate, address):
+        """The law's, exactly."""
+        where = {"share": place.share, "window": place.window, **address}
+
+        assert same(keep(place.shape, rate, **where), tj.keep(place.shape, rate, **where))
+
+    @settings(max_examples=40)
+    @given(place=places(max_size=40), address=addresses())
+    def test_normal(self, place, address):
+        """Within the law's tolerance, whole or in windows, and in float32."""
+        where = {"share": place.share, "window": place.window, **address}
+        expected, y = normal(place.shape, **where), tj.normal(place.shape, **where)
+
+        assert np.float32 == y.dtype
+        assert expected.shape == y.shape
+        assert (np.abs(expected - y) <= 2.0**-20 * np.sqrt(64 * np.log(2))).all()
+
+    def test_the_tolerance_is_of_each_radius(self):
+        """Of a million pairs each element is within 2^-20 of its own radius; large and small ones too."""
+        z = normal((2**20,), seed=3).reshape(-1, 2)
+        y = np.asarray(tj.normal((2**20,), seed=3), np.float64).reshape(-1, 2)
+        error = np.abs(y - z) / np.hypot(*z.T)[:, None]
+
+        assert error.max() <= 2.0**-20
+
+    @pytest.mark.parametrize("program", ["whole", "cut"])
+    def test_extreme_words(self, program):
+        """The radius of the words that a draw hardly ever meets: 0, 1, the middle, the last ones."""
+        from thinned.jax._draws import _normal
+
+        words = np.array([0, 1, 2**31 - 1, 2**31, 2**31 + 1, 2**32 - 2, 2**32 - 1], np.uint32)
+        w0, w1 = (each.ravel() for each in np.meshgrid(words, np.arange(0, 2**32, 2**27 - 1, np.uint32)))
+        r = np.sqrt(-2 * np.log((w0 + 1.0) / 2**32))
+        a = 2 * np.pi * (w1 / 2**32)
+        run = jax.jit(_normal, static_argnums=2) if program == "whole" else _normal
+        for odd, turn in enumerate((np.cos(a), np.sin(a))):
+            assert (np.abs(run(w0, w1, odd) - r * turn) <= 2.0**-20 * r).all()
+
+
+class TestWindows:
+    """Parts of a larger array have the draws that they have in the whole."""
+
+    @pytest.mark.parametrize("name", ["alpha", "gaussian", "uniform", "noise", "relu", "blocks"])
+    @pytest.mark.parametrize("rows", [2, [4, 0]], ids=["start", "ids"])
+    def test_rows(self, name, rows):
+        """By a start or by ids, constant or traced."""
+        ours, _ = LAWS[name]
+        picked = np.arange(2, 4) if rows == 2 else np.array(rows)
+        whole, part = np.asarray(ours(jnp.asarray(X), RATE, **WHERE))[picked], jnp.asarray(X[picked])
+
+        def run(x, rows):
+            return ours(x, RATE, window=(X.shape, (rows, 0, 0)), **WHERE)
+
+        assert close(name, part, RATE, whole, run(part, rows))
+        assert close(name, part, RATE, whole, jax.jit(run)(part, jnp.asarray(rows)))
+
+
+class TestBlocks:
+    """`thinned.jax.drop_block`."""
+
+    @pytest.mark.parametrize("shape", [(2, 7, 3), (2, 5, 6, 3), (2, 3, 4, 5, 3)])
+    @pytest.mark.parametrize("block", [1, 2, 3, 9])
+    def test_channels_last(self, shape, block):
+        """The seeds lie as the array does: one channel, or one that all share, has PyTorch's masks."""
+        first = np.moveaxis(np.ones(shape, np.float32), -1, 1)
+        shared = drop_block.keep(first.shape, RATE, block, share=1, **WHERE)
+        y = tj.drop_block(jnp.ones(shape), RATE, block, share=-1, **WHERE)
+        assert np.array_equal(np.moveaxis(np.broadcast_to(shared, first.shape), 1, -1), np.asarray(y) != 0)
+        single = drop_block.keep((2, 1, *first.shape[2:]), RATE, block, **WHERE)
+        z = tj.drop_block(jnp.ones((*shape[:-1], 1)), RATE, block, **WHERE)
+        assert np.array_equal(np.moveaxis(single, 1, -1), np.asarray(z) != 0)
+
+    @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9, 1.0])
+    def test_masks_are_the_methods_own(self, rate):
+        """And samples keep their mean, where they keep anything."""
+        kept = drop_block.keep((3, 4, 9, 7), rate, (3, 2), **WHERE)
+        y = np.asarray(tj.drop_block(jnp.ones((3, 4, 9, 7)), rate, (3, 2), channel_axis=1, **WHERE))
+
+        assert np.array_equal(kept, y != 0)
+        sums = kept.reshape(3, -1).sum(1)
+        scale = np.where(sums > 0, kept[0].size / np.maximum(sums, 1), 0).astype(np.float32)
+        assert np.array_equal(kept * scale[:, None, None, None], y)
+
+    def test_traced_rates_have_the_exact_threshold(self):
+        """Of a multiple of 1/65536, whatever float32 makes of powers."""
+        for level in (1, 77, 6554, 65535):
+            constant = drop_block.seed_threshold(level / 65536, 9, constant=False)
+            from thinned.jax._blocks import _level
+
+            low, every = _level(jnp.float32(level / 65536), 9)
+            assert constant == int(low) + int(every) * 2**32
+
+    def test_errors(self):
+        """Shapes, shares and windows that it cannot use."""
+        x = jnp.ones((2, 5, 6, 3))
+        with pytest.raises(ShapeError, match="one to three axes of positions; got 2 axes"):
+            tj.drop_block(jnp.ones((2, 3)), 0.1, 3, seed=0)
+        with pytest.raises(ShapeError, match="expected block_size"):
+            tj.drop_block(x, 0.1, 0, seed=0)
+        with pytest.raises(ShareError, match=r"axes 0 \(batch\) or 3 \(channel\)"):
+            tj.drop_block(x, 0.1, 3, seed=0, share=1)
+        with pytest.raises(WindowError, match="window on the batch alone"):
+            tj.drop_block(x, 0.1, 3, seed=0, window=((2, 9, 6, 3), (0, 2, 0, 0)))
+        with pytest.raises(WindowError, match="traced start on axis 1"):
+            jax.jit(lambda i: tj.drop_block(x, 0.1, 3, seed=0, window=((2, 9, 6, 3), (0, i, 0, 0))))(2)
+        with pytest.raises(RateError, match="too small for blocks"):
+            tj.drop_block(jnp.ones((1, 9, 9, 1)), 2**-16, 400, seed=0)
+
+
+class TestErrors:
+    """Each says what was expected, what came, and what to do."""
+
+    @every
+    def test_dtypes(self, name):
+        """Floats alone."""
+        with pytest.raises(DtypeError, match="expected an array of float32"):
+            LAWS[name][0](jnp.ones((2, 3, 4), jnp.int32), RATE, seed=0)
+
+    @every
+    def test_amounts(self, name):
+        """Rates in [0, 1], sizes from 0 on, one of each."""
+        with pytest.raises(RateError, match=r"got -0\.5"):
+            LAWS[name][0](X, -0.5, seed=0)
+        with pytest.raises(RateError, match=r"array of shape \(2,\)"):
+            LAWS[name][0](X, jnp.ones(2), seed=0)
+
+
+HEAD = """
+    import jax, jax.numpy as jnp, numpy as np, thinned.jax as tj
+    from functools import partial
+    from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((8, 6, 4)), jnp.float32)
+    laws = [tj.alpha_dropout, tj.gaussian_dropout, tj.gaussian_noise, partial(tj.drop_block, block_size=3)]
+    def mesh_of(n, kind):
+        return jax.make_mesh((n,), ("d",), axis_types=(kind,), devices=jax.devices()[:n])
+"""
+
+
+class TestSharding:
+    """One logical array, cut among four devices: draws are those of the whole."""
+
+    def test_automatic(self):
+        """XLA divides the work; the gradient too."""
+        on_devices("""
+    for law in laws:
+        whole = np.asarray(law(x, 0.3, seed=1, step=2))
+        @jax.jit
+        def both(x, rate, step):
+            y, pull = jax.vjp(lambda x: law(x, rate, seed=1, step=step), x)
+            return y, pull(x)[0]
+        for kind in (AxisType.Auto, AxisType.Explicit):
+            placed = jax.device_put(x, NamedSharding(mesh_of(4, kind), P("d")))
+            y, slope = both(placed, jnp.float32(0.3), 2)
+            np.testing.assert_allclose(whole, y, rtol=1e-5, atol=1e-5)
+            assert ((whole == 0) == (np.asarray(y) == 0)).all()
+            assert y.sharding.is_equivalent_to(placed.sharding, 3)
+        """)
+
+    def test_by_hand(self):
+        """`shard_map`: each device gives its own window."""
+        on_devices("""
+    for law in laws:
+        @jax.jit
+        @partial(jax.shard_map, mesh=mesh_of(4, AxisType.Auto), in_specs=(P("d"), P()), out_specs=P("d"))
+        def part(x, rate):
+            start = jax.lax.axis_index("d") * x.shape[0]
+            return law(x, rate, seed=1, step=2, window=((8, 6, 4), (start, 0, 0)))
+        whole = np.asarray(law(x, 0.3, seed=1, step=2))
+        np.testing.assert_allclose(whole, part(x, jnp.float32(0.3)), rtol=1e-5, atol=1e-5)
+        """)
+
+
+def on_devices(code):
+    """Run code in a process with four devices."""
+    python(HEAD + code, XLA_FLAGS="--xla_force_host_platform_device_count=4", JAX_PLATFORMS="cpu")
