@@ -62,7 +62,7 @@ ENTRY = Entry(
         2016,
         "https://arxiv.org/abs/1512.05287",
     ),
-    layers=("torch.LockedDropout",),
+    layers=("torch.LockedDropout", "flax.LockedDropout", "flax.linen.LockedDropout"),
     shape=(5, 8, 16),
     moments=moments,
 )

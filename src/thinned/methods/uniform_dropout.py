@@ -56,7 +56,7 @@ ENTRY = Entry(
         2018,
         "https://arxiv.org/abs/1911.12675",
     ),
-    layers=("torch.UniformDropout",),
+    layers=("torch.UniformDropout", "flax.UniformDropout", "flax.linen.UniformDropout"),
     example="0.25",
     moments=moments,
 )
