@@ -265,16 +265,18 @@ class TestCompiled:
     def test_calls_that_the_compiler_runs_in_its_own_order(self, twin):
         """Each layer draws for its own call, whichever began first: inductor begins both before it computes."""
         torch.manual_seed(1)
-        layers = [layer for _ in range(4) for layer in (nn.Linear(128, 128), nn.Tanh(), tt.Dropout(0.5))]
-        model = nn.Sequential(*layers)
+        parts = lambda: (nn.Linear(128, 128), tt.Dropout(0.3), nn.ReLU(), tt.Dropout(0.2))  # noqa: E731
+        model = nn.Sequential(*(layer for _ in range(4) for layer in parts()), nn.Linear(128, 5))
         eager = copy.deepcopy(model)
         for each in (eager, model):
             tt.bind(each, SEED)
 
         def two(net, x):
+            first = net(x)
             if twin:
-                return pair(net, x)
-            return net(x) + 3 * net(x)
+                with tt.draws(net, 1):
+                    return first, net(x)
+            return first, net(x)
 
         run, counter = compiled(lambda x: two(model, x), "inductor")
         for _ in range(3):
