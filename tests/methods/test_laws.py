@@ -1,4 +1,4 @@
-"""The moments of alpha, Gaussian and uniform dropout, Gaussian noise and a stochastic ReLU are those of their draws."""
+"""Alpha, Gaussian and uniform dropout, noise and a stochastic ReLU: their moments are those of their draws."""
 
 import math
 
