@@ -1,8 +1,8 @@
 """Lets torchvision's Python part be imported where its compiled part cannot be loaded.
 
-torchvision's wheel on PyPI is compiled for CUDA; beside a PyTorch without it, `import torchvision` ends in "operator
-torchvision::nms does not exist", and with it that of timm and of parts of transformers. The models that we test
-draw no boxes: the two operators that the import looks for are declared, and nothing computes them.
+torchvision's wheel on PyPI is compiled for CUDA; beside a PyTorch without it, `import torchvision` ends in
+"operator torchvision::nms does not exist", and with it that of timm and of parts of transformers. The models that
+we test draw no boxes: the two operators that the import looks for are declared, and nothing computes them.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""Patterns over the names of a model's layers, as `convert` takes them: shell globs, in which `*` also matches dots."""
+"""Patterns over the names of layers, as `convert` takes them: shell globs, in which `*` also matches dots."""
 
 import difflib
 import re

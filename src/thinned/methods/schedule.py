@@ -1,7 +1,7 @@
 """Rates that follow the step, or the depth: pure functions, without hidden state and without a new compilation.
 
-A layer takes one where it takes a rate. What it is at a step is computed in float64 everywhere, so eager and compiled
-code have the same threshold, and the same masks.
+A layer takes one where it takes a rate. What it is at a step is computed in float64 everywhere, so eager and
+compiled code have the same threshold, and the same masks.
 """
 
 from dataclasses import dataclass
@@ -115,10 +115,10 @@ class Schedule:
 
     def _why_unresolved(self) -> str:
         return (
-            f"expected a rate, or a schedule with steps=...; got {self}, a ramp over the depth of several layers, of "
-            "which a layer alone knows nothing. Give the layer to thinned.torch.convert(model, {pattern: layer}), "
-            "which sets the rate of each layer that the pattern matches; or give each layer its own, schedule.along(place, "
-            "count)."
+            f"expected a rate, or a schedule with steps=...; got {self}, a ramp over the depth of several layers, "
+            "of which a layer alone knows nothing. Give the layer to thinned.torch.convert(model, {pattern: layer}), "
+            "which sets the rate of each layer that the pattern matches; or give each layer its own, "
+            "schedule.along(place, count)."
         )
 
 

@@ -85,8 +85,8 @@ class Drawing(nn.Module):
             return rate
         if self._binding is None and rate.steps is not None:
             raise BindError(
-                f"expected a bound model for {type(self).__name__} with {rate}, whose rate follows the model's step; "
-                "got a free layer. Call thinned.torch.bind(model, seed)."
+                f"expected a bound model for {type(self).__name__} with {rate}, whose rate follows the model's "
+                "step; got a free layer. Call thinned.torch.bind(model, seed)."
             )
         step = address[2]
         return rate.at(step.double(), torch) if isinstance(step, Tensor) else rate(int(step))
