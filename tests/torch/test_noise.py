@@ -209,6 +209,17 @@ class TestGradient:
         assert torch.autograd.gradcheck(f, x, check_forward_ad=True, check_batched_grad=True)
         assert torch.autograd.gradgradcheck(f, x)
 
+    @EACH
+    def test_many_at_once(self, call, value):
+        """Gradients that `vmap` carries through an eager output, of an array that is part of a larger one."""
+        x, gradients = torch.randn(3, 4, 5, requires_grad=True), torch.randn(6, 3, 4, 5)
+        y = call(x, value, share=1, window=WINDOW, **WHERE)
+
+        def back(gradient):
+            return torch.autograd.grad(y, x, gradient, retain_graph=True)[0]
+
+        assert same(torch.stack(list(map(back, gradients))), torch.func.vmap(back)(gradients))
+
 
 class TestTraced:
     """The registered operator: the eager function's bits."""
