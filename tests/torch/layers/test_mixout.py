@@ -125,3 +125,10 @@ class TestModules:
             layer(torch.ones(2, 9))
 
         assert before == [id(value) for value in layer.parameters()]
+
+    def test_a_recurrent_network_keeps_no_graph(self):
+        """Its list of weights is of the raw ones again."""
+        layer = tt.Mixout(nn.GRU(4, 3), 0.5)
+        layer(torch.ones(5, 2, 4))
+
+        assert all(isinstance(value, nn.Parameter) for value in layer.module._flat_weights)

@@ -184,7 +184,7 @@ class DropConnectLinear(_DropConnect, nn.Linear):
 def _as_autocast(*values: Tensor) -> tuple[Tensor, ...]:
     """What a matrix product is given where autocast is on."""
     device = values[0].device.type
-    if not torch.is_autocast_enabled(device):
+    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
         return values
     return tuple(value.to(torch.get_autocast_dtype(device)) for value in values)
 
