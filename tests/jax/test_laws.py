@@ -123,14 +123,13 @@ class TestLaws:
             assert not np.asarray(y).any()
             assert not np.asarray(pull(x)[0]).any()
 
-    @every
+    @pytest.mark.parametrize("name", [name for name in LAWS if name != "relu"])
     def test_no_mask_is_kept(self, name):
-        """Between forward and backward only the address passes; of the rectifier, the sign."""
+        """Between forward and backward only the address passes; a rectifier alone keeps what `jax.nn.relu` does."""
         ours, _ = LAWS[name]
         kept = jax.vjp(lambda x: ours(x, jnp.float32(RATE), **WHERE), jnp.asarray(X))[1]
-        floats = [leaf for leaf in jax.tree.leaves(kept) if leaf.dtype != jnp.bool_]
 
-        assert sum(np.size(leaf) for leaf in floats) < 50
+        assert sum(np.size(leaf) for leaf in jax.tree.leaves(kept)) < 50
 
     @every
     def test_vmap(self, name):

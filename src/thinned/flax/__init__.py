@@ -9,6 +9,7 @@ from thinned.flax import linen as linen
 from thinned.flax._bind import Address as Address
 from thinned.flax._bind import bind as bind
 from thinned.flax._bind import unbind as unbind
+from thinned.flax._connect import DropConnectLinear as DropConnectLinear
 from thinned.flax._convert import convert as convert
 from thinned.flax._layers import AlphaDropout as AlphaDropout
 from thinned.flax._layers import BatchDropout as BatchDropout
@@ -33,6 +34,7 @@ __all__ = [
     "DropBlock1d",
     "DropBlock2d",
     "DropBlock3d",
+    "DropConnectLinear",
     "DropPath",
     "Dropout",
     "FeatureAlphaDropout",

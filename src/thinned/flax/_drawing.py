@@ -46,7 +46,7 @@ class Drawing(nnx.Module, Kind):
         if rngs is not None and not isinstance(rngs, (nnx.Rngs, nnx.RngStream)):
             raise TypeError(f"expected rngs as nnx.Rngs or one of its streams; got {type(rngs).__name__}.")
         stream = rngs[rng_collection] if isinstance(rngs, nnx.Rngs) else rngs
-        self.rngs = nnx.data(None) if stream is None else stream.fork()  # type: ignore[no-untyped-call]
+        self.rngs = nnx.data(None) if stream is None else stream.fork()
 
     def __call__(
         self,

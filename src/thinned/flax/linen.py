@@ -10,6 +10,7 @@ from flax.core.scope import in_filter, union_filters
 from jax import Array
 
 from thinned.errors import BindError
+from thinned.flax._connect import DropConnectDense
 from thinned.flax._linen import (
     AlphaDropout,
     BatchDropout,
@@ -34,6 +35,7 @@ __all__ = [
     "DropBlock1d",
     "DropBlock2d",
     "DropBlock3d",
+    "DropConnectDense",
     "DropPath",
     "Dropout",
     "FeatureAlphaDropout",

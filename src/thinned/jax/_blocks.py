@@ -104,4 +104,4 @@ def _level(rate: Any, size: int) -> tuple[Any, Any]:
     level = _ticket.level(rate)
     table = jnp.asarray(np.asarray(seed_thresholds(size)))
     table = _mesh.alike(table, level)[0]
-    return table[jnp.minimum(level, LEVELS - 1)], (level == LEVELS).astype(jnp.uint32)
+    return table[jnp.minimum(level, LEVELS - 1)], jnp.asarray(level == LEVELS, jnp.uint32)

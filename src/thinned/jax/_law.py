@@ -76,8 +76,8 @@ def _settled(law: Law, value: Any, exact: Any) -> tuple[Any, Any]:
     else:
         at = level(value)
         amount_of = jnp.minimum(at, LEVELS - 1).astype(exact) / LEVELS
-    rows = jnp.stack([_row(each, amount_of) for each in laws])
-    return at, jnp.where(at < LEVELS, rows, 0)  # at rate 1 nothing is left
+    traced = jnp.stack([_row(each, amount_of) for each in laws])
+    return at, jnp.where(at < LEVELS, traced, 0)  # at rate 1 nothing is left
 
 
 def _row(law: Any, amount: Array) -> Array:

@@ -108,5 +108,5 @@ def _drawn(at: Any, *data: Any, where: Place, draw: int) -> Array:
         return jnp.zeros(where.mask_shape, jnp.bool_ if draw == HALF else jnp.float32)
     found = draws(draw, at, data, where)
     if draw == HALF:
-        return found >= at[LEVEL]
+        return jnp.asarray(found >= at[LEVEL])
     return found if draw == NORMAL else (found.astype(jnp.float32) + 0.5) / LEVELS
