@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import thinned
 import thinned.keras as tk
 from tests.bounds import stray
 from tests.keras.models import array, dropped, kept, ones
@@ -22,6 +23,11 @@ KERAS = {cls: getattr(keras.layers, cls.__name__) for cls in SHAPES}
 @pytest.mark.parametrize("cls", SHAPES, ids=lambda cls: cls.__name__)
 class TestEvery:
     """All four."""
+
+    def test_a_schedule_is_no_constant(self, cls):
+        """Said in the law's words, before Keras compares it with numbers."""
+        with pytest.raises(RateError, match=r"got linear\(0, 0.5, steps=4\) of type Schedule"):
+            cls(thinned.linear(0, 0.5, steps=4))
 
     def test_it_is_keras_own(self, cls):
         """And passes where Keras' would."""

@@ -116,8 +116,8 @@ class Schedule:
     def _why_unresolved(self) -> str:
         return (
             f"expected a rate, or a schedule with steps=...; got {self}, a ramp over the depth of several layers, "
-            "of which a layer alone knows nothing. Give the layer to thinned.torch.convert(model, {pattern: layer}), "
-            "which sets the rate of each layer that the pattern matches; or give each layer its own, "
+            "of which one knows nothing. Give the layer to thinned.torch.convert(model, {pattern: layer}), which "
+            "sets the rate of each layer that the pattern matches; or give each layer its own, "
             "schedule.along(place, count)."
         )
 
