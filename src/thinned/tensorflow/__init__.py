@@ -1,9 +1,27 @@
-"""Dropout for TensorFlow: the law's masks, eager, in `tf.function`, under XLA."""
+"""Dropout and its relatives for TensorFlow: the law's draws, eager, in `tf.function`, under XLA."""
 
 from thinned.extras import need
 
 need("tensorflow", "tensorflow", "2.18")
 
+from thinned.tensorflow._blocks import drop_block as drop_block
+from thinned.tensorflow._functional import alpha_dropout as alpha_dropout
 from thinned.tensorflow._functional import dropout as dropout
+from thinned.tensorflow._functional import gaussian_dropout as gaussian_dropout
+from thinned.tensorflow._functional import gaussian_noise as gaussian_noise
+from thinned.tensorflow._functional import uniform_dropout as uniform_dropout
+from thinned.tensorflow._raw import keep as keep
+from thinned.tensorflow._raw import normal as normal
+from thinned.tensorflow._raw import uniform as uniform
 
-__all__ = ["dropout"]
+__all__ = [
+    "alpha_dropout",
+    "drop_block",
+    "dropout",
+    "gaussian_dropout",
+    "gaussian_noise",
+    "keep",
+    "normal",
+    "uniform",
+    "uniform_dropout",
+]

@@ -9,6 +9,7 @@ import tensorflow as tf
 from thinned.errors import AddressError, RateError
 from thinned.mask.address import Address
 from thinned.mask.rate import LEVELS, threshold
+from thinned.methods.law import bits, check_size
 
 Tensor: TypeAlias = Any
 """A `tf.Tensor`; TensorFlow is not annotated."""
@@ -73,18 +74,35 @@ def level(rate: Any) -> int | Tensor:
     """
     if not tf.is_tensor(rate):
         return threshold(rate)
-    rate = tf.convert_to_tensor(rate)
-    if not (rate.dtype.is_floating or rate.dtype.is_integer) or rate.shape.rank:
-        raise RateError(
-            f"expected a rate as one number or a tensor of one; got a {rate.dtype.name} tensor of shape "
-            f"{rate.shape}. To draw for many, use tf.vectorized_map."
-        )
     # Widening is exact, and so is the multiplication: a float32 quantises as it would in float32.
-    value = tf.cast(tf.stop_gradient(rate), tf.float64)
+    value = _number("a rate", rate)
     if tf.executing_eagerly():
         return threshold(float(value), constant=False)
     value = tf.where(tf.math.is_nan(value), tf.ones_like(value), tf.clip_by_value(value, 0, 1))
     return tf.cast(tf.round(value * LEVELS), tf.int32)
+
+
+def size(value: Any) -> int | Tensor:
+    """A standard deviation: a float64's bits, or a float64 tensor in a graph.
+
+    Raises:
+        RateError: a constant that is negative or no finite number, or a tensor that is not one number.
+    """
+    if not tf.is_tensor(value):
+        return bits(check_size(value))
+    number = _number("a standard deviation", value)
+    return bits(float(number)) if tf.executing_eagerly() else number
+
+
+def _number(what: str, value: Tensor) -> Tensor:
+    """One number as float64, through which no gradient flows."""
+    value = tf.convert_to_tensor(value)
+    if not (value.dtype.is_floating or value.dtype.is_integer) or value.shape.rank:
+        raise RateError(
+            f"expected {what} as one number or a tensor of one; got a {value.dtype.name} tensor of shape "
+            f"{value.shape}. To draw for many, use tf.vectorized_map."
+        )
+    return tf.cast(tf.stop_gradient(value), tf.float64)
 
 
 def _integer(name: str, value: Tensor) -> int | Tensor:

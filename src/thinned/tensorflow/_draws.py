@@ -1,10 +1,14 @@
-"""The law's half-words, by TensorFlow's own Philox: the same bits eager, in graphs, and under XLA."""
+"""The law's draws, by TensorFlow's own Philox: the same bits eager, in graphs, and under XLA."""
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
 from thinned.mask.philox import MULTIPLIERS, ROUNDS, WEYL
+from thinned.methods.law import HALF, NORMAL, UNIFORM, WORD
 from thinned.tensorflow._address import Counter, Tensor, wide
 from thinned.tensorflow._place import Place, Size
 
@@ -14,18 +18,34 @@ _PHILOX = 1
 _LOW = 0xFFFFFFFF
 
 
-def half_words(at: Counter, where: Place) -> Tensor:
-    """The draws of a mask, as uint16: an element is kept iff its draw is at least the threshold."""
+@dataclass(frozen=True)
+class _Kind:
+    """What is made of Philox's words.
+
+    Args:
+        lanes: how many elements a block has.
+        row: of consecutive words of whole blocks on the last axis, in pairs as uint64 or one by one as uint32, all
+            their elements.
+    """
+
+    lanes: int
+    row: Callable[[Tensor], Tensor]
+
+
+def draws(draw: int, at: Counter, where: Place) -> Tensor:
+    """The draw of every element of a mask: a half-word as uint16, a word as uint32, or a normal in float32."""
+    kind = _KINDS[draw]
     if not isinstance(where.bases, int) and where.bases.shape.rank:
-        return tf.reshape(_of_rows(at, where.bases, where.run), where.shape)
-    return tf.reshape(_of_run(at, where.bases, where.run), where.shape)
+        return tf.reshape(_of_rows(kind, at, where.bases, where.run), where.shape)
+    return tf.reshape(_of_run(kind, at, where.bases, where.run), where.shape)
 
 
-def _of_run(at: Counter, first: Size, size: Size) -> Tensor:
+def _of_run(kind: _Kind, at: Counter, first: Size, size: Size) -> Tensor:
     """Consecutive elements, from the native operation, which counts up by one for each four words."""
-    block, lane = first // 8, first % 8
+    block, lane = first // kind.lanes, first % kind.lanes
     # XLA wants to know the size of what it makes, which a traced start must not change.
-    blocks = (size + 7 + (lane if isinstance(lane, int) else 7)) // 8
+    before = lane if isinstance(lane, int) else kind.lanes - 1
+    blocks = (size + kind.lanes - 1 + before) // kind.lanes
     # Two words at once, which XLA computes in half the time.
     pairs = tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=tf.reshape(tf.cast(blocks, tf.int64), [1]) * 2,
@@ -34,18 +54,61 @@ def _of_run(at: Counter, first: Size, size: Size) -> Tensor:
         alg=_PHILOX,
         dtype=tf.uint64,
     )
-    halves = tf.reshape(tf.bitcast(pairs, tf.uint16), [-1])
-    return tf.slice(halves, [tf.cast(lane, tf.int64)], [tf.cast(size, tf.int64)])
+    return tf.slice(kind.row(pairs), [tf.cast(lane, tf.int64)], [tf.cast(size, tf.int64)])
 
 
-def _of_rows(at: Counter, bases: Tensor, run: Size) -> Tensor:
+def _of_rows(kind: _Kind, at: Counter, bases: Tensor, run: Size) -> Tensor:
     """Rows that begin anywhere: as many blocks for each as may be needed, by plain operations."""
-    blocks = (run + 14) // 8
-    numbers = (bases // 8)[:, None] + tf.range(tf.cast(blocks, tf.int64))
+    lanes = kind.lanes
+    blocks = (run + 2 * lanes - 2) // lanes
+    numbers = (bases // lanes)[:, None] + tf.range(tf.cast(blocks, tf.int64))
     words = tf.cast(tf.stack(_philox(at, numbers), axis=-1), tf.uint32)
-    rows = tf.reshape(tf.bitcast(words, tf.uint16), [tf.size(bases, tf.int64), 8 * blocks])
-    picked = (bases % 8)[:, None] + tf.range(tf.cast(run, tf.int64))
+    rows = kind.row(tf.reshape(words, [tf.size(bases, tf.int64), 4 * blocks]))
+    picked = (bases % lanes)[:, None] + tf.range(tf.cast(run, tf.int64))
     return tf.gather(rows, picked, batch_dims=1)
+
+
+def _flat(values: Tensor, axes: int) -> Tensor:
+    """The last two axes of something with so many, as one."""
+    if axes == 2:
+        return tf.reshape(values, [-1])
+    shape = tf.shape(values, tf.int64)
+    return tf.reshape(values, [shape[0], shape[1] * shape[2]])
+
+
+def _half_row(words: Tensor) -> Tensor:
+    return _flat(tf.bitcast(words, tf.uint16), words.shape.rank + 1)
+
+
+def _word_row(words: Tensor) -> Tensor:
+    return _flat(tf.bitcast(words, tf.uint32), words.shape.rank + 1) if words.dtype == tf.uint64 else words
+
+
+def _normal_row(words: Tensor) -> Tensor:
+    """Box-Muller in float32, within 2^-20 of the radius."""
+    pairs = tf.reshape(_word_row(words), tf.concat([tf.shape(words)[:-1], [-1, 2]], 0))
+    w0, w1 = tf.unstack(tf.cast(pairs, tf.int64), axis=-1)
+    # Near 1 a float32 has too few digits for `w0 + 1`, but all for how far it is from 2^32.
+    below = tf.cast(wide(_LOW) - w0, tf.float32) * 2.0**-32
+    above = tf.cast(w0 + wide(1), tf.float32) * 2.0**-32
+    near = w0 >= wide(1 << 31)
+    log = tf.where(near, tf.math.log1p(-tf.minimum(below, 0.5)), tf.math.log(above))
+    radius = tf.sqrt(-2.0 * log)
+    # The nearest quarter of a turn exactly, and what is left, in [-1/2, 1/2) quarters.
+    turned = w1 + wide(1 << 29)
+    quarter = _bits(tf.bitwise.right_shift(turned, wide(30)), 3)
+    left = _bits(turned, (1 << 30) - 1) - wide(1 << 29)
+    angle = tf.cast(left, tf.float32) * (math.pi / 2 * 2.0**-30)
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    odd = _bits(quarter, 1) != 0
+    # A turn by a quarter takes (cos, sin) to (-sin, cos).
+    x, y = tf.where(odd, -sin, cos), tf.where(odd, cos, sin)
+    signed = tf.where(quarter >= wide(2), -radius, radius)
+    return _flat(tf.stack([signed * x, signed * y], axis=-1), words.shape.rank + 1)
+
+
+_HALVES = _Kind(8, _half_row)
+_KINDS = {HALF: _HALVES, UNIFORM: _HALVES, WORD: _Kind(4, _word_row), NORMAL: _Kind(4, _normal_row)}
 
 
 def _philox(at: Counter, block: Tensor) -> tuple[Tensor, ...]:
@@ -68,4 +131,8 @@ def _halves(value: Tensor) -> tuple[Any, Any]:
 
 
 def _low(value: Tensor) -> Tensor:
-    return tf.bitwise.bitwise_and(value, wide(_LOW))
+    return _bits(value, _LOW)
+
+
+def _bits(value: Tensor, mask: int) -> Tensor:
+    return tf.bitwise.bitwise_and(value, wide(mask))

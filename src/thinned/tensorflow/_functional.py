@@ -1,19 +1,13 @@
-"""Dropout of tensors at an address."""
+"""Dropout and its relatives of tensors at an address: pure functions."""
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
-
-import tensorflow as tf
-
-from thinned.errors import DtypeError, ThinnedError
-from thinned.mask.rate import LEVELS, scale
 from thinned.mask.sharing import Share, Window
-from thinned.tensorflow import _kernel
-from thinned.tensorflow._address import Coordinate, Coordinates, Tensor, coordinates, counter, level
-from thinned.tensorflow._draws import half_words
-from thinned.tensorflow._place import Read, place, read
-
-_DTYPES = (tf.float32, tf.float64, tf.bfloat16, tf.float16)
+from thinned.methods import alpha
+from thinned.methods import gaussian_dropout as gaussian
+from thinned.methods import gaussian_noise as noise
+from thinned.methods import uniform_dropout as uniform
+from thinned.methods.law import THIN
+from thinned.tensorflow._address import Coordinate, Tensor
+from thinned.tensorflow._law import apply
 
 
 def dropout(
@@ -60,78 +54,146 @@ def dropout(
         Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15,
         2014, https://jmlr.org/papers/v15/srivastava14a.html. We differ: rescaling at training time.
     """
-    try:
-        return _dropout(x, rate, (seed, site, step, draw), share, window)
-    except ThinnedError as error:
-        # AutoGraph replaces the errors of a traced function, save those that ask to be left as they are.
-        error.ag_pass_through = True  # type: ignore[attr-defined]
-        raise
+    return apply(x, THIN, rate, (seed, site, step, draw), share, window)
 
 
-@tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-def _dropout(
-    x: Any, rate: Any, address: tuple[Coordinate, ...], share: Share, window: Window | None
+def alpha_dropout(
+    x: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
 ) -> Tensor:
-    x, at = _dense(x), coordinates(address)
-    share = tuple(share) if isinstance(share, Iterable) else share  # it is read again for the gradient
-    return _thin(x, _Draw(level(rate), at, share, read(window)))
+    """Set each element to SELU's lower limit with probability `rate`; an affine map keeps mean 0 and variance 1.
+
+        y = a x + b where k, else a alpha' + b,   a = ((1 - q) (1 + q alpha'^2))^(-1/2),   b = -a q alpha'
+
+    `k = mask.keep(x.shape, rate, seed=..., ...)`, `q = T / 65536` is the quantised rate, and `alpha'` is -1.7581,
+    what SELU tends to. Nothing is saved for the gradient but the address: it is `a k g`. At rate 1 nothing is left.
+
+    Args and errors are those of `dropout`.
+
+    Example:
+        >>> import tensorflow as tf, thinned.tensorflow
+        >>> thinned.tensorflow.alpha_dropout(tf.zeros(4), 0.5, seed=0, site="fc1").numpy().round(4)
+        array([-0.7792, -0.7792,  0.7792, -0.7792], dtype=float32)
+
+    References:
+        Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks", 2017,
+        https://arxiv.org/abs/1706.02515.
+    """
+    return apply(x, alpha.LAW, rate, (seed, site, step, draw), share, window)
 
 
-def _dense(x: Any) -> Tensor:
-    """`x` as a tensor of a dtype that can be scaled."""
-    if isinstance(x, (tf.RaggedTensor, tf.SparseTensor, tf.IndexedSlices)):
-        raise DtypeError(
-            f"expected a dense tensor; got a {type(x).__name__}, whose elements have no index in a mask. Drop "
-            "from its values, or from x.to_tensor() or tf.sparse.to_dense(x)."
-        )
-    x = tf.convert_to_tensor(x)
-    if x.dtype not in _DTYPES:
-        raise DtypeError(
-            f"expected a tensor of float32, float64, bfloat16 or float16; got {x.dtype.name} of shape {x.shape}; "
-            "convert it with tf.cast(x, tf.float32)."
-        )
-    return x
+def gaussian_dropout(
+    x: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """Multiply each element by a normal of mean 1 and the variance that dropout has at this rate.
+
+        y = x (1 + z sqrt(q / (1 - q))),   z = mask.normal(x.shape, seed=..., ...)
+
+    `q = T / 65536` is the quantised rate. Nothing is saved for the gradient but the address. At rate 1, where the
+    variance has no limit, nothing is left.
+
+    Args and errors are those of `dropout`, except that `rate` drops nothing.
+
+    Example:
+        >>> import tensorflow as tf, thinned.tensorflow
+        >>> thinned.tensorflow.gaussian_dropout(tf.ones(3), 0.5, seed=0).numpy().round(4)
+        array([1.9911, 0.0753, 0.3824], dtype=float32)
+
+    References:
+        Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", section 10, JMLR 15,
+        2014, https://jmlr.org/papers/v15/srivastava14a.html; Wang, Manning, "Fast Dropout Training", 2013,
+        https://proceedings.mlr.press/v28/wang13a.html.
+    """
+    return apply(x, gaussian.LAW, rate, (seed, site, step, draw), share, window)
 
 
-class _Draw(NamedTuple):
-    """Everything that a mask depends on besides its shape; all that a gradient needs."""
+def uniform_dropout(
+    x: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """Multiply each element by a uniform draw of mean 1 and the variance that dropout has at this rate.
 
-    threshold: int | Tensor
-    at: Coordinates
-    share: Share
-    window: Read | None
+        y = x (1 + w (2 u - 1)),   w = sqrt(3 q / (1 - q)),   u = mask.uniform(x.shape, seed=..., ...)
+
+    `q = T / 65536` is the quantised rate; at 1/4 this is `y = 2 u x`, the paper's law, and above it factors may be
+    negative. Nothing is saved for the gradient but the address. At rate 1, where the variance has no limit, nothing
+    is left.
+
+    Args and errors are those of `dropout`, except that `rate` drops nothing.
+
+    Example:
+        >>> import tensorflow as tf, thinned, thinned.tensorflow
+        >>> y = thinned.tensorflow.uniform_dropout(tf.ones(1000), 0.25, seed=0)
+        >>> bool((y.numpy() == 2 * thinned.mask.uniform((1000,), seed=0)).all())
+        True
+
+    References:
+        Shen, Tian, Liu, Xu, Tao, "Continuous Dropout", 2018, https://arxiv.org/abs/1911.12675. We differ: the width
+        follows the rate.
+    """
+    return apply(x, uniform.LAW, rate, (seed, site, step, draw), share, window)
 
 
-def _thin(x: Tensor, draw: _Draw) -> Tensor:
-    """The mask at an address, applied; its gradient is itself, and draws again."""
-    shape = x.shape  # of the input a gradient needs no more
+def gaussian_noise(
+    x: Tensor,
+    std: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """Add a normal of mean 0 and standard deviation `std` to each element.
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def thin(x: Tensor) -> Any:
-        return _drop(x, draw), lambda gradient: _thin(tf.ensure_shape(gradient, shape), draw)
+        y = x + std z,   z = mask.normal(x.shape, seed=..., ...)
 
-    return thin(x)
+    The gradient goes through as it is.
 
+    Args:
+        x: tensor of float32, float64, bfloat16 or float16.
+        std: a finite number, 0 or more; or a tensor of one number, through which no gradient flows.
+        seed: the run, as in `dropout`; so `site`, `step` and `draw`.
+        site: the place in the network.
+        step: the training step.
+        draw: which of several draws.
+        share: axes along which one draw is shared.
+        window: `(global_shape, index)` where `x` is part of a larger tensor.
 
-def _drop(x: Tensor, draw: _Draw) -> Tensor:
-    if tf.executing_eagerly() and _kernel.reaches(x):
-        return _kernel.drop(x, *draw)
-    where = place(x, draw.share, draw.window)
-    if isinstance(draw.threshold, int) and draw.threshold in {0, LEVELS}:
-        return tf.zeros_like(x) if draw.threshold else tf.identity(x)
-    return _select(x, draw.threshold, half_words(counter(draw.at), where))
+    Raises:
+        RateError: a standard deviation that is negative or no finite number.
+        AddressError, ShareError, WindowError, DtypeError: as `dropout`.
 
+    Example:
+        >>> import tensorflow as tf, thinned.tensorflow
+        >>> thinned.tensorflow.gaussian_noise(tf.zeros(3), 1.0, seed=0).numpy().round(4)
+        array([ 0.9911, -0.9247, -0.6176], dtype=float32)
 
-def _select(x: Tensor, threshold: int | Tensor, halves: Tensor) -> Tensor:
-    """`y = k x s`: dropped elements become +0, whatever they were."""
-    if isinstance(threshold, int):
-        kept = halves >= tf.constant(threshold, tf.uint16)
-        factor = tf.constant(scale(threshold), tf.float64)
-    else:
-        # The threshold that drops all is one more than a half-word can hold.
-        kept = (halves >= tf.cast(tf.minimum(threshold, LEVELS - 1), tf.uint16)) & (threshold < LEVELS)
-        left = tf.cast(LEVELS - threshold, tf.float64)
-        factor = tf.math.divide_no_nan(tf.constant(LEVELS, tf.float64), left)
-    exact = tf.float64 if x.dtype == tf.float64 else tf.float32
-    scaled = tf.cast(tf.cast(x, exact) * tf.cast(factor, exact), x.dtype)
-    return tf.where(kept, scaled, tf.zeros([], x.dtype))
+    References:
+        Bishop, "Training with Noise is Equivalent to Tikhonov Regularization", 1995,
+        https://doi.org/10.1162/neco.1995.7.1.108.
+    """
+    return apply(x, noise.LAW, std, (seed, site, step, draw), share, window)

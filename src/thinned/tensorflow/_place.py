@@ -63,16 +63,20 @@ def _entry(axis: int, given: Any) -> Any:
     return np.asarray(tensor) if tf.executing_eagerly() else _wide(tensor)
 
 
-def place(x: Tensor, share: Share, window: Read | None) -> Place:
-    """Place a tensor in its logical mask.
+def place(x: Tensor, share: Share, window: Read | None, *, wide: bool = False) -> Place:
+    """Place a tensor in its logical mask, in which an element may have a whole word.
 
     Raises:
         ShareError, WindowError: what is known while tracing does not fit.
     """
-    rank = x.shape.rank
-    if rank is None:
+    if x.shape.rank is None:
         return _of_unknown_rank(x, share, window)
-    sizes = _sizes(x)
+    return place_of(sizes_of(x), share, window, wide=wide)
+
+
+def place_of(sizes: list[Size], share: Share, window: Read | None, *, wide: bool = False) -> Place:
+    """The same for a tensor of these sizes."""
+    rank = len(sizes)
     if window is None:
         shared = shared_axes(rank, share)
         shape = [1 if axis in shared else size for axis, size in enumerate(sizes)]
@@ -80,7 +84,7 @@ def place(x: Tensor, share: Share, window: Read | None) -> Place:
     whole, index = window
     if not len(whole) == len(index) == rank:
         layout([0] * rank, share, ([0] * len(whole), [0] * len(index)))  # says what is expected
-    known = layout(*_known(sizes, share, whole, index))
+    known = layout(*_known(sizes, share, whole, index), wide=wide)
     shared = known.shared
     return _rows(
         [1 if axis in shared else size for axis, size in enumerate(sizes)],
@@ -159,8 +163,8 @@ def _plain(index: Any) -> Any:
     return np.asarray(index, np.int64) if _is_ids(index) else int(index)
 
 
-def _sizes(x: Tensor) -> list[Size]:
-    """Integers where they are known, else scalars."""
+def sizes_of(x: Tensor) -> list[Size]:
+    """The sizes of a tensor of known rank: integers where they are known, else scalars."""
     known: list[Size] = x.shape.as_list()
     if None not in known:
         return known
