@@ -14,6 +14,7 @@ from torch import nn
 import thinned.torch as tt
 from tests.torch.models import all_equal
 from tests.torch.rounding import Magnitudes
+from thinned.errors import BindError, ShareError
 from thinned.mask import keep
 from thinned.methods.schedule import linear
 from thinned.torch import _binding, _chain
@@ -27,6 +28,19 @@ def mlp(groups=1, second=None, activation=nn.ReLU, p=0.5):
         nn.Linear(12, 40), activation(), D(p, groups), nn.Linear(40, 24), activation(), D(p, second or groups),
         nn.Linear(24, 3),
     )  # fmt: skip
+
+
+class First(nn.Module):
+    """Of a pair."""
+
+    def forward(self, pair):
+        """The first."""
+        return pair[0] / 64
+
+
+def two():
+    """Two groups, and units that come last."""
+    return D(0.5, 2, axis=-1)
 
 
 def convolutional(groups=1):
@@ -91,6 +105,20 @@ NETWORKS = {
     "no channel left": (
         lambda: nn.Sequential(nn.Conv2d(3, 4, 3), D(1.0), nn.Conv2d(4, 2, 3), nn.Flatten()),
         (6, 3, 12, 12),
+    ),
+    "flattened positions": (
+        lambda: nn.Sequential(nn.Conv2d(3, 8, 3), D(0.5, 2), nn.Flatten(2), nn.Conv1d(8, 4, 5)),
+        (6, 3, 6, 6),
+    ),
+    "pooling that gives two things": (
+        lambda: nn.Sequential(
+            nn.Conv1d(3, 8, 3), D(0.5), nn.MaxPool1d(2, return_indices=True), First(), nn.ReLU()
+        ),
+        (6, 3, 6),
+    ),
+    "pooling of features": (
+        lambda: nn.Sequential(nn.Linear(12, 40), D(0.5, axis=-1), nn.MaxPool1d(2), nn.Linear(20, 3)),
+        (4, 5, 12),
     ),
     "sequences with features on the channels' axis": (
         lambda: nn.Sequential(nn.Linear(12, 40), D(0.5), nn.Linear(40, 3)),
@@ -165,9 +193,9 @@ class TestEquality:
         assert all_equal(trained(masked, shape), trained(small, shape))
         assert all_equal(trained(masked.train(), shape), trained(small.train(), shape))
 
-    @pytest.mark.parametrize("rate", [0, 0.0, 1, linear(0.0, 0.5, steps=1)], ids=str)
+    @pytest.mark.parametrize("rate", [0, 0.0, 1, linear(0.0, 0.5, steps=1), torch.tensor(0.5)], ids=str)
     def test_a_rate_set_later(self, rate):
-        """Zero, all, and a schedule."""
+        """Zero, all, a schedule, and a tensor."""
         masked, small = pair(mlp, seed=5)
         masked[2].p = small[2].p = rate
 
@@ -238,6 +266,27 @@ class TestEquality:
         tt.bind(small, 5, batch=(1, 8, 2))
 
         assert all_equal(trained(masked, (5, 4, 12)), trained(small, (5, 4, 12)))
+
+    def test_a_free_layer_in_a_bound_model(self):
+        """Has its own idea of where the batch is: axis 0."""
+        sizes = ((12, 40), (40, 24), (24, 3))
+        found = []
+        for model in pair(
+            lambda: nn.Sequential(*(part for a, b in sizes for part in (nn.Linear(a, b), two())))
+        ):
+            tt.bind(model, 5, batch=(1, 4, 0))
+            model[3] = two()
+            torch.manual_seed(3)
+            found.append(trained(model, (6, 4, 12)))
+
+        assert all_equal(*found)
+
+    @pytest.mark.parametrize("batch", [(1, 10, 0), (2, 10, 0)])
+    def test_a_batch_where_units_are(self, batch):
+        """Or nowhere: is refused as without."""
+        for model in pair(mlp):
+            with pytest.raises((BindError, ShareError), match=f"axis {batch[0]}"):
+                tt.bind(model, 5, batch=batch)(integers((10, 12)))
 
     @pytest.mark.parametrize("groups", [1, 3, 4])
     def test_ranks(self, groups, monkeypatch):

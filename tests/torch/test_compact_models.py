@@ -213,12 +213,15 @@ class TestTransformations:
         assert all_equal(*found)
 
     def test_forward_mode(self):
-        """Tangents pass through."""
+        """Tangents pass through, of inputs and of weights."""
         found = []
         for model in pair(mlp, seed=5):
             with torch.autograd.forward_ad.dual_level():
-                x = torch.autograd.forward_ad.make_dual(integers((10, 12)), integers((10, 12), 1))
-                found.append(list(torch.autograd.forward_ad.unpack_dual(model(x))))
+                dual = torch.autograd.forward_ad.make_dual
+                x = dual(integers((10, 12)), integers((10, 12), 1))
+                weights = {name: dual(w.detach(), w.detach() + 1) for name, w in model.named_parameters()}
+                y = torch.func.functional_call(model, weights, x)
+                found.append(list(torch.autograd.forward_ad.unpack_dual(y)))
 
         assert all_equal(*found)
 

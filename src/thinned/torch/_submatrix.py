@@ -73,7 +73,7 @@ class _Scatter(torch.autograd.Function):
 def _wide(whole: Tensor, choices: Sequence[Choice]) -> Tensor:
     """Room for the rows of any choice that picks columns as well; one for all, since fresh memory costs more."""
     both = [len(rows) for rows, columns in choices if rows is not None and columns is not None]
-    return whole.new_empty((max(both, default=0), *whole.shape[1:]))
+    return whole.new_empty((max(both), *whole.shape[1:])) if both else whole
 
 
 def _take(weight: Tensor, rows: Tensor | None, columns: Tensor | None, wide: Tensor) -> Tensor:
