@@ -274,6 +274,37 @@ def normal_laws() -> Iterator[Row]:
     )
 
 
+def zoneout() -> Iterator[Row]:
+    """One step of states, against a comparison with uniform draws."""
+    new, old = torch.randn(2**22), torch.randn(2**22)
+    yield compare(
+        "zoneout, forward, 2^22",
+        lambda: thinned.torch.zoneout(new, old, 0.1, seed=0),
+        "where(rand < p, old, new)",
+        lambda: torch.where(torch.rand_like(new) < 0.1, old, new),
+        1,
+    )
+
+
+def attention() -> Iterator[Row]:
+    """DropKey and DropHead on 2^22 logits, against their papers' code."""
+    x = torch.randn(16, 8, 128, 256)
+    keys, heads = thinned.torch.DropKey(0.1), thinned.torch.AttentionDropout(0.1, per="head")
+    yield compare(
+        "DropKey, forward, 2^22",
+        lambda: keys(x),
+        "x + bernoulli * -1e12",
+        lambda: x + torch.bernoulli(torch.full_like(x, 0.1)) * -1e12,
+        1,
+    )
+
+    def theirs() -> Tensor:
+        kept = torch.bernoulli(torch.full((16, 8, 1, 1), 0.9))
+        return x * kept * 8 / kept.sum(1, keepdim=True)
+
+    yield compare("DropHead, forward, 2^22", lambda: heads(x), "x * kept * n / sum", theirs, 1)
+
+
 CASES: dict[str, Callable[[], Iterator[Row]]] = {
     function.__name__: function
     for function in (
@@ -283,6 +314,8 @@ CASES: dict[str, Callable[[], Iterator[Row]]] = {
         concrete_dropout,
         embedding_dropout,
         patch_dropout,
+        zoneout,
+        attention,
         shared_draws,
         bernoulli_and_uniform_laws,
         normal_laws,

@@ -206,6 +206,16 @@ class TestGradients:
 
         assert all_equal(expected, gradients(run, list(model.parameters()), calls=2))
 
+    def test_a_checkpoint_whose_backward_has_hooks(self):
+        """There the draw is known from the call alone, and draws of one step are two calls."""
+        plain = tt.bind(Tower(), SEED)
+        expected = gradients(lambda x: pair(plain, x), list(plain.parameters()), calls=2)
+        model = tt.bind(Tower("reentrant"), SEED)
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x):
+            actual = gradients(lambda x: pair(model, x), list(model.parameters()), calls=2)
+
+        close(expected, actual)
+
     @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "plain"])
     def test_checkpoint_around_both(self, mode):
         """The context is entered again in the recomputation."""
