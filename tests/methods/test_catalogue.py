@@ -2,10 +2,12 @@
 
 import importlib
 import inspect
+from pathlib import Path
 
 import pytest
 
 import thinned
+from thinned.methods.page import page
 from thinned.methods.spatial import position_axes
 
 ENTRIES = thinned.catalogue()
@@ -48,3 +50,13 @@ class TestPositionAxes:
     def test_are_those_behind_the_channel(self, axes, positions, expected):
         """One draw is shared along them."""
         assert expected == position_axes(axes, positions)
+
+
+class TestPage:
+    """`docs/catalogue.md`."""
+
+    def test_is_what_the_catalogue_says_today(self):
+        """`python -m thinned.methods.page > docs/catalogue.md` writes it anew."""
+        committed = Path(thinned.__file__).parents[2] / "docs" / "catalogue.md"
+
+        assert page(ENTRIES) == committed.read_text(encoding="utf-8")

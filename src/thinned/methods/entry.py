@@ -21,14 +21,15 @@ class Row:
         law: of the draws: Bernoulli(rate), multiplicative normal, ...
         sharing: which elements have one draw in common: none, channel, time, sample, ...
         correction: what keeps the expectation: inverted scale, alpha affine, ...
-        rate: constant, a schedule of the step, by depth, learned.
+        rate: where it comes from. A constant one may be a schedule of the step (`thinned.linear` and its kin), or
+            grow with the depth where `convert` places the layers.
     """
 
     perturbed: str
     law: str
     sharing: str
     correction: str
-    rate: str = "constant"
+    rate: str = "constant or scheduled"
 
 
 @dataclass(frozen=True, slots=True)

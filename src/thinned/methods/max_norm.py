@@ -67,7 +67,7 @@ def unit_axis(axes: int, axis: int) -> int:
 
 ENTRY = Entry(
     name="max_norm",
-    row=Row("besides", "none", sharing="unit", correction="none"),
+    row=Row("weights, after the step", "none", sharing="unit", correction="none", rate="none"),
     paper=Paper(
         "Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov",
         "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",

@@ -57,6 +57,7 @@ ENTRY = Entry(
         "that of the model's layers",
         sharing="theirs, in two draws of one step",
         correction="theirs",
+        rate="theirs",
     ),
     paper=Paper(
         "Liang, Wu, Li, Wang, Meng, Qin, Chen, Zhang, Liu",
