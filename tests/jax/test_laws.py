@@ -15,6 +15,8 @@ from tests.jax.truth import WHERE, same
 from tests.strategies import RATES, addresses, places
 from tests.subprocesses import python
 from thinned.errors import DtypeError, RateError, ShapeError, ShareError, WindowError
+from thinned.jax._blocks import _level
+from thinned.jax._draws import _normal
 from thinned.mask import keep, normal, quantise
 from thinned.methods import drop_block
 
@@ -224,8 +226,6 @@ class TestDraws:
     @pytest.mark.parametrize("program", ["whole", "cut"])
     def test_extreme_words(self, program):
         """The radius of the words that a draw hardly ever meets: 0, 1, the middle, the last ones."""
-        from thinned.jax._draws import _normal
-
         words = np.array([0, 1, 2**31 - 1, 2**31, 2**31 + 1, 2**32 - 2, 2**32 - 1], np.uint32)
         w0, w1 = (each.ravel() for each in np.meshgrid(words, np.arange(0, 2**32, 2**27 - 1, np.uint32)))
         r = np.sqrt(-2 * np.log((w0 + 1.0) / 2**32))
@@ -281,12 +281,10 @@ class TestBlocks:
 
     def test_traced_rates_have_the_exact_threshold(self):
         """Of a multiple of 1/65536, whatever float32 makes of powers."""
-        for level in (1, 77, 6554, 65535):
+        for level in (0, 1, 77, 6554, 65535, 65536):
             constant = drop_block.seed_threshold(level / 65536, 9, constant=False)
-            from thinned.jax._blocks import _level
-
             low, every = _level(jnp.float32(level / 65536), 9)
-            assert constant == int(low) + int(every) * 2**32
+            assert constant == (2**32 if every else int(low))
 
     def test_errors(self):
         """Shapes, shares and windows that it cannot use."""
