@@ -10,7 +10,7 @@ from tests.kernels.arrays import DTYPES, HALVES, OPS, check, check_relu_gradient
 from tests.strategies import RATES, addresses, places
 from tests.vectors import cases
 from thinned.kernels import execute
-from thinned.kernels.cpu import BLOCK
+from thinned.kernels.noise import BLOCK
 from thinned.mask import Address
 from thinned.methods.dropout import plan
 

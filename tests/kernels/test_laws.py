@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from tests.kernels.arrays import DTYPES, HALVES, random_stored
 from tests.strategies import RATES, addresses, places
 from thinned.kernels import laws, pool
-from thinned.kernels.loops import BLOCK
+from thinned.kernels.noise import BLOCK
 from thinned.mask import Address, normal, threshold, uniform
 from thinned.mask.sharing import layout
 from thinned.mask.truth import half_words, words

@@ -5,9 +5,9 @@ from tests.subprocesses import python
 CHECKS = """
     import numpy as np
     from tests.kernels.arrays import DTYPES, OPS, check, check_relu_gradient
-    from thinned.kernels import cpu, execute
+    from thinned.kernels import execute, half_types, noise
     execute.GRAIN = 1
-    stretch = 8 * cpu.BLOCK
+    stretch = 8 * noise.BLOCK
     every = np.arange(2**16, dtype=np.uint16).view(np.int16)
     float32, float16 = DTYPES[0], DTYPES[3]
     for op in OPS.values():
@@ -20,7 +20,7 @@ CHECKS = """
             check((3, 2, 2 * stretch + 5), 0.3, dtype, op=op, share=2, in_place=True)
     for dtype in (float32, float16):
         check_relu_gradient(2 * stretch + 5, 0.3, dtype, threads=2)
-    print(cpu.from_float16 is cpu._from_float16)
+    print(half_types.from_float16 is half_types._from_float16)
 """
 
 

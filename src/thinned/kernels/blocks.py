@@ -23,11 +23,11 @@ from llvmlite import ir
 from numba import carray, float32, float64, int16, int64, njit, uint16, uint32, uint64
 from numba.extending import intrinsic
 
-from thinned.kernels import cpu
 from thinned.kernels.block import DROP
 from thinned.kernels.compiled import Kernel, kernel
-from thinned.kernels.cpu import _group, _part, _pointer, _spare, _take
+from thinned.kernels.cpu import _group, _part, _spare
 from thinned.kernels.execute import GRAIN, Coordinates, Memory, Team, crew
+from thinned.kernels.memory import pointer, take
 from thinned.kernels.vectors import GROUP, write_calls, write_drop
 from thinned.mask.rate import WIDE_LEVELS
 from thinned.methods.drop_block import BlockPlan
@@ -131,9 +131,9 @@ def _multiply(x, y, stored, start, count, mask, scale, spare):
 
 @njit(nogil=True)
 def _run(block, stored, factor):
-    word = carray(_pointer(block, int64), COUNT)
-    x, y = _pointer(word[X], stored), _pointer(word[Y], stored)
-    place = carray(_pointer(word[PLACE], int64), word[ENTRIES])
+    word = carray(pointer(block, int64), COUNT)
+    x, y = pointer(word[X], stored), pointer(word[Y], stored)
+    place = carray(pointer(word[PLACE], int64), word[ENTRIES])
     task, level, channels, planes = word[TASK], word[LEVEL], place[CHANNELS], place[PLANES]
     draw, site, step = uint64(word[DRAW]), uint64(word[SITE]), uint64(word[STEP])
     key0, key1 = uint64(word[KEY0]), uint64(word[KEY1])
@@ -144,7 +144,7 @@ def _run(block, stored, factor):
     whole, spare = planes * positions, _spare()
     own = np.empty(whole + SLACK if task == SAMPLES else 0, np.uint16)
 
-    low = _take(block + 8 * NEXT, word[PIECE])
+    low = take(block + 8 * NEXT, word[PIECE])
     while low < word[SIZE]:
         for piece in range(low, min(low + word[PIECE], word[SIZE])):
             if task == SAMPLES:
@@ -156,16 +156,16 @@ def _run(block, stored, factor):
                     _multiply(x, y, stored, start, whole, mask, scale, spare)
             elif task == CLEAR:
                 sample, plane = divmod(piece, planes)
-                cleared = carray(_pointer(word[MASKS] + 2 * piece * positions, uint16), positions)
+                cleared = carray(pointer(word[MASKS] + 2 * piece * positions, uint16), positions)
                 seed = place[BASES + sample] + plane * volume
                 lost = _clear(cleared, seed, 1, place, level, spare, draw, site, step, key0, key1)
-                _take(word[LOST] + 8 * sample, lost)
+                take(word[LOST] + 8 * sample, lost)
             else:
                 sample, channel = divmod(piece, channels)
-                scale = _scale(whole, carray(_pointer(word[LOST], int64), sample + 1)[sample], factor)
+                scale = _scale(whole, carray(pointer(word[LOST], int64), sample + 1)[sample], factor)
                 mask = word[MASKS] + 2 * (sample * planes + channel % planes) * positions
                 _multiply(x, y, stored, piece * positions, positions, mask, scale, spare)
-        low = _take(block + 8 * NEXT, word[PIECE])
+        low = take(block + 8 * NEXT, word[PIECE])
 
 
 @njit(nogil=True)
@@ -190,11 +190,13 @@ def drop_block_float16(block):  # noqa: D103
     _run(block, int16, float32)
 
 
-cpu.KERNELS["drop_block"] = {
-    "float32": drop_block_float32,
-    "float64": drop_block_float64,
-    "bfloat16": drop_block_bfloat16,
-    "float16": drop_block_float16,
+KERNELS: dict[str, dict[str, Any]] = {
+    "drop_block": {
+        "float32": drop_block_float32,
+        "float64": drop_block_float64,
+        "bfloat16": drop_block_bfloat16,
+        "float16": drop_block_float16,
+    }
 }
 
 

@@ -1,6 +1,7 @@
 """Compile a kernel once for each stored type, keep it on disk; when that takes time, say so in one line."""
 
 import ctypes
+import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,8 +16,19 @@ from numba.core.caching import FunctionCache
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.event import Listener, install_listener
 
-from thinned.kernels import cpu
 from thinned.kernels.block import Block
+
+_HOMES = {
+    "thin": "cpu",
+    "relu_gradient": "cpu",
+    "law": "noise",
+    "drop_block": "blocks",
+    "connect": "connect",
+    "connect_backward": "connect",
+}
+"""Which file holds a kernel: its `KERNELS` has a C function for each stored type."""
+
+_SIGNATURE = numba.types.void(numba.types.int64)
 
 _LLVM_VERSIONS = range(14, 23)
 
@@ -54,7 +66,8 @@ def kernel(name: str, dtype: str) -> Kernel:
 
 @cache  # twice: the outer cache lets two threads that come at once both in
 def _kernel(name: str, dtype: str) -> Kernel:
-    function = cpu.KERNELS[name][dtype]
+    home = importlib.import_module(f"thinned.kernels.{_HOMES[name]}")
+    function = home.KERNELS[name][dtype]
     with install_listener("numba:compile", _Notice(f"{name!r} for {dtype}")):
         try:
             return _compiled(function, on_disk=True)
@@ -78,7 +91,7 @@ def _compiled_anew(function: Any) -> Kernel:
 
 def _compiled(function: Any, *, on_disk: bool) -> Kernel:
     with global_compiler_lock, _interleaved():
-        code: Any = numba.cfunc(cpu.SIGNATURE, error_model="numpy", cache=on_disk)(function)
+        code: Any = numba.cfunc(_SIGNATURE, error_model="numpy", cache=on_disk)(function)
     return Kernel(code.address, _Prototype(code.address), code)
 
 

@@ -18,7 +18,7 @@ Numba keeps compiled code by the age of this file alone: touch it when `vectors.
 import numpy as np
 from numba import carray, float32, float64, int64, njit, uint64
 
-from thinned.kernels.cpu import _pointer, _take
+from thinned.kernels.memory import pointer, take
 from thinned.kernels.vectors import CALLS, write_calls
 
 COUNT = 22
@@ -79,21 +79,21 @@ def _add_inputs(out, factor, x, halves, level):
 
 @njit(nogil=True)
 def _run_forward(block, real):
-    word = carray(_pointer(block, int64), COUNT)
+    word = carray(pointer(block, int64), COUNT)
     batch, times, out, width = word[BATCH], word[TIMES], word[OUT], word[IN]
-    x = carray(_pointer(word[X], real), batch * times * width)
-    w = carray(_pointer(word[W], real), out * width)
-    y = carray(_pointer(word[G], real), batch * times * out)
-    examples = carray(_pointer(word[EXAMPLES], int64), batch)
-    rows = carray(_pointer(word[ROWS], int64), out)
-    scale = real(carray(_pointer(block + 8 * SCALE, float64), 1)[0])
+    x = carray(pointer(word[X], real), batch * times * width)
+    w = carray(pointer(word[W], real), out * width)
+    y = carray(pointer(word[G], real), batch * times * out)
+    examples = carray(pointer(word[EXAMPLES], int64), batch)
+    rows = carray(pointer(word[ROWS], int64), out)
+    scale = real(carray(pointer(block + 8 * SCALE, float64), 1)[0])
     level = np.int32(word[LEVEL])
     c1, site, step = uint64(word[C1]), uint64(word[SITE]), uint64(word[STEP])
     key0, key1 = uint64(word[KEY0]), uint64(word[KEY1])
     halves = np.empty(TILE + _SLACK, np.uint16)
     tall = max(1, min(TILE // width, out)) if word[WHOLE] else 1
     tiles = (out + tall - 1) // tall
-    piece = _take(block + 8 * NEXT, 1)
+    piece = take(block + 8 * NEXT, 1)
     while piece < word[PIECES]:
         tile, first = piece % tiles, piece // tiles * word[PIECE]
         low, high = tile * tall, min((tile + 1) * tall, out)
@@ -110,21 +110,21 @@ def _run_forward(block, real):
                         place = (b * times + t) * out + o
                         y[place] = value if left == 0 else y[place] + value
                     lane += width
-        piece = _take(block + 8 * NEXT, 1)
+        piece = take(block + 8 * NEXT, 1)
 
 
 @njit(nogil=True)
 def _run_backward(block, real):  # noqa: PLR0912 - one loop, whose branches are the two gradients
-    word = carray(_pointer(block, int64), COUNT)
+    word = carray(pointer(block, int64), COUNT)
     batch, times, out, width = word[BATCH], word[TIMES], word[OUT], word[IN]
-    x = carray(_pointer(word[X], real), batch * times * width)
-    w = carray(_pointer(word[W], real), out * width)
-    g = carray(_pointer(word[G], real), batch * times * out)
-    dx = carray(_pointer(word[DX], real), batch * times * width)
-    dw = carray(_pointer(word[DW], real), out * width)
-    examples = carray(_pointer(word[EXAMPLES], int64), batch)
-    rows = carray(_pointer(word[ROWS], int64), out)
-    scale = real(carray(_pointer(block + 8 * SCALE, float64), 1)[0])
+    x = carray(pointer(word[X], real), batch * times * width)
+    w = carray(pointer(word[W], real), out * width)
+    g = carray(pointer(word[G], real), batch * times * out)
+    dx = carray(pointer(word[DX], real), batch * times * width)
+    dw = carray(pointer(word[DW], real), out * width)
+    examples = carray(pointer(word[EXAMPLES], int64), batch)
+    rows = carray(pointer(word[ROWS], int64), out)
+    scale = real(carray(pointer(block + 8 * SCALE, float64), 1)[0])
     level = np.int32(word[LEVEL])
     c1, site, step = uint64(word[C1]), uint64(word[SITE]), uint64(word[STEP])
     key0, key1 = uint64(word[KEY0]), uint64(word[KEY1])
@@ -132,7 +132,7 @@ def _run_backward(block, real):  # noqa: PLR0912 - one loop, whose branches are 
     chunk = word[PIECE]
     tall = max(1, min(TILE // 2 // chunk, out))
     at_once = word[WHOLE] != 0 and chunk >= width
-    piece = _take(block + 8 * NEXT, 1)
+    piece = take(block + 8 * NEXT, 1)
     while piece < word[PIECES]:
         left, right = piece * chunk, min((piece + 1) * chunk, width)
         if word[DX]:
@@ -168,7 +168,7 @@ def _run_backward(block, real):  # noqa: PLR0912 - one loop, whose branches are 
                                 level,
                             )
                     lane += width
-        piece = _take(block + 8 * NEXT, 1)
+        piece = take(block + 8 * NEXT, 1)
 
 
 def forward_float32(block):  # noqa: D103

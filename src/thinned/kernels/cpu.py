@@ -10,7 +10,7 @@ Half types travel as integers, since Numba has no float16 on the CPU: bfloat16 a
 Both are multiplied in float32 and rounded once.
 
 Nothing is kept: forward and backward both come here with an address. Numba keeps the compiled code by the age of
-this file alone: touch it when `vectors` or `loops` changes.
+this file alone: touch it when `vectors`, `memory` or `half_types` changes.
 """
 
 from typing import Any
@@ -23,16 +23,8 @@ from numba.extending import intrinsic, overload
 
 from thinned.kernels import block as slot
 from thinned.kernels.block import ADD, DROP, RELU
-from thinned.kernels.loops import (
-    BLOCK,
-    _fill,
-    _from_float16,
-    _narrow,
-    _stretch,
-    _to_float16,
-    _widen,
-    from_float16,
-)
+from thinned.kernels.half_types import _from_float16, _to_float16, from_float16
+from thinned.kernels.memory import pointer, take
 from thinned.kernels.vectors import (
     GROUP,
     write_add,
@@ -42,17 +34,7 @@ from thinned.kernels.vectors import (
     write_relu_gradient,
 )
 
-__all__ = [
-    "BLOCK",
-    "KERNELS",
-    "SIGNATURE",
-    "_fill",
-    "_from_float16",
-    "_narrow",
-    "_stretch",
-    "_widen",
-    "from_float16",
-]
+__all__ = ["KERNELS"]
 
 _RELU_GRADIENT = -1
 """What `OP` never says."""
@@ -73,28 +55,6 @@ def _spare(typing):
     return types.int64(), build
 
 
-@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
-def _pointer(typing, address, kind):
-    """An address as a pointer to values of a type."""
-    pointer = types.CPointer(kind.instance_type)
-
-    def build(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(pointer))
-
-    return pointer(types.int64, kind), build
-
-
-@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
-def _take(typing, address, count):
-    """Add to the word at an address, at once for all threads; returns what stood there."""
-
-    def build(context, builder, signature, arguments):
-        word = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
-        return builder.atomic_rmw("add", word, arguments[1], "monotonic")
-
-    return types.int64(types.int64, types.int64), build
-
-
 def _group(write, x, r, y, start, halves, level, scale, spare):
     """Sixty-four elements from `start` on, for as many half-words."""
 
@@ -105,10 +65,10 @@ def _group_overload(write, x, r, y, start, halves, level, scale, spare):
         write(x, r, y, start, halves, level, scale)
 
     def converted(write, x, r, y, start, halves, level, scale, spare):
-        first: Any = _pointer(spare + _FLOATS, float32)
+        first: Any = pointer(spare + _FLOATS, float32)
         second, third = (
-            _pointer(spare + _FLOATS + 4 * GROUP, float32),
-            _pointer(spare + _FLOATS + 8 * GROUP, float32),
+            pointer(spare + _FLOATS + 4 * GROUP, float32),
+            pointer(spare + _FLOATS + 8 * GROUP, float32),
         )
         values = carray(first, 3 * GROUP)
         inputs, added, outputs = carray(x, start + GROUP), carray(r, start + GROUP), carray(y, start + GROUP)
@@ -147,10 +107,10 @@ def _single(op, x, r, y, start, halves, level, scale, spare):
 @njit(nogil=True)
 def _part(op, x, r, y, stored, start, count, halves, level, scale, spare):
     """Fewer than sixty-four."""
-    values: Any = _pointer(spare + _VALUES, stored)
+    values: Any = pointer(spare + _VALUES, stored)
     second, third = (
-        _pointer(spare + _VALUES + 8 * GROUP, stored),
-        _pointer(spare + _VALUES + 16 * GROUP, stored),
+        pointer(spare + _VALUES + 8 * GROUP, stored),
+        pointer(spare + _VALUES + 16 * GROUP, stored),
     )
     _copy(values, 0, x, start, count)
     if op != DROP and op != RELU:  # noqa: PLR1714 - Numba makes a tuple of the other form
@@ -170,7 +130,7 @@ def _copy(target, to, source, start, count):
 def _thin(op, x, r, y, stored, bases, run, inner, low, high, level, scale, draw, site, step, key0, key1):
     """Positions [low, high) of the mask, in rows of `run`; see `mask.sharing.Rows`."""
     spare: Any = _spare()
-    drawn, used = carray(_pointer(spare, uint16), GROUP), carray(_pointer(spare + _USED, uint16), GROUP)
+    drawn, used = carray(pointer(spare, uint16), GROUP), carray(pointer(spare + _USED, uint16), GROUP)
     # Half-words that do not come in sixty-fours wait in `used`, from whatever row, for the elements at `start`.
     start, waiting = low * inner, 0
     position = low
@@ -239,11 +199,11 @@ def _relu_gradient(gradient, output, result, stored, low, high, scale):
 
 @njit(nogil=True)
 def _run_thin(block, stored, factor):
-    word = carray(_pointer(block, int64), slot.COUNT)
-    scale = factor(carray(_pointer(block + 8 * slot.SCALE, float64), 1)[0])
-    x, r, y = _pointer(word[slot.X], stored), _pointer(word[slot.R], stored), _pointer(word[slot.Y], stored)
-    bases = carray(_pointer(word[slot.BASES], int64), word[slot.ROWS])
-    low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
+    word = carray(pointer(block, int64), slot.COUNT)
+    scale = factor(carray(pointer(block + 8 * slot.SCALE, float64), 1)[0])
+    x, r, y = pointer(word[slot.X], stored), pointer(word[slot.R], stored), pointer(word[slot.Y], stored)
+    bases = carray(pointer(word[slot.BASES], int64), word[slot.ROWS])
+    low = take(block + 8 * slot.NEXT, word[slot.PIECE])
     while low < word[slot.SIZE]:
         high = min(low + word[slot.PIECE], word[slot.SIZE])
         _thin(
@@ -251,20 +211,20 @@ def _run_thin(block, stored, factor):
             np.int32(word[slot.LEVEL]), scale, uint64(word[slot.DRAW]), uint64(word[slot.SITE]),
             uint64(word[slot.STEP]), uint64(word[slot.KEY0]), uint64(word[slot.KEY1]),
         )  # fmt: skip
-        low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
+        low = take(block + 8 * slot.NEXT, word[slot.PIECE])
 
 
 @njit(nogil=True)
 def _run_relu_gradient(block, stored, factor):
-    word = carray(_pointer(block, int64), slot.COUNT)
-    scale = factor(carray(_pointer(block + 8 * slot.SCALE, float64), 1)[0])
-    gradient, output = _pointer(word[slot.X], stored), _pointer(word[slot.R], stored)
-    result = _pointer(word[slot.Y], stored)
-    low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
+    word = carray(pointer(block, int64), slot.COUNT)
+    scale = factor(carray(pointer(block + 8 * slot.SCALE, float64), 1)[0])
+    gradient, output = pointer(word[slot.X], stored), pointer(word[slot.R], stored)
+    result = pointer(word[slot.Y], stored)
+    low = take(block + 8 * slot.NEXT, word[slot.PIECE])
     while low < word[slot.SIZE]:
         high = min(low + word[slot.PIECE], word[slot.SIZE])
         _relu_gradient(gradient, output, result, stored, low, high, scale)
-        low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
+        low = take(block + 8 * slot.NEXT, word[slot.PIECE])
 
 
 # One function a stored type, because Numba's cache knows functions and no closures. Every type is multiplied in
@@ -319,5 +279,3 @@ KERNELS: dict[str, dict[str, Any]] = {
 }
 """`thin` writes `y = k x s` and its fused forms; `relu_gradient` writes the gradient `y` from `x`, the output's
 gradient, and `r`, the output."""
-
-SIGNATURE = types.void(types.int64)

@@ -18,7 +18,7 @@ __all__ = ["ADD", "DROP", "GRAIN", "RELU", "Memory", "Team", "crew", "relu_gradi
 GRAIN = 1 << 14
 """Fewest elements worth a piece of their own, to a team that is awake: about five microseconds of work."""
 
-_ASLEEP = 8
+ASLEEP = 8
 """How many times as large a piece must be to be worth waking a thread of our own."""
 
 Coordinates = tuple[int, int, int, int]
@@ -103,7 +103,7 @@ def run(
     """`thin` for memory by its addresses: `size` values of `dtype` at `x`, `residual` and `y`, kept by `owners`."""
     if not size:
         return
-    grain = GRAIN * _ASLEEP if team is crew else GRAIN
+    grain = GRAIN * ASLEEP if team is crew else GRAIN
     kernel, threads, rows, where, how = _job(plan, dtype, threads, grain)
     seed, site, step, draw = address
     block = new_block(
@@ -120,7 +120,7 @@ def _job(
     """What the calls of one plan have in common: kernel, threads, and two stretches of words of the block."""
     rows = plan.rows()
     size = len(rows.bases) * rows.run
-    threads, piece = _cut(size, max(1, grain // rows.inner), threads)
+    threads, piece = cut(size, max(1, grain // rows.inner), threads)
     where = rows.address, len(rows.bases)
     how = rows.run, rows.inner, size, piece, 0, plan.threshold, _bits(plan.scale)
     return kernel("thin", dtype), threads, rows, where, how
@@ -147,7 +147,7 @@ def relu_gradient(
     """
     gradient, output, result = _memory(gradient), _memory(output), _memory(result)
     size = gradient.size
-    threads, piece = _cut(size, GRAIN, threads)
+    threads, piece = cut(size, GRAIN, threads)
     block = new_block(
         gradient.address, output.address, result.address, size, 0, 0, 0, 0, 0, 0, size, piece, 0, 0, _bits(scale),
         0, 0, 0, 0, 0, owners=(gradient, output, result),
@@ -155,7 +155,7 @@ def relu_gradient(
     _run(kernel("relu_gradient", gradient.dtype), block, threads, team)
 
 
-def _cut(size: int, grain: int, threads: int) -> tuple[int, int]:
+def cut(size: int, grain: int, threads: int) -> tuple[int, int]:
     """How many threads a size is worth, and the size of their pieces: four a thread, of a grain at least."""
     threads = max(1, min(threads, size // (2 * grain)))
     return threads, max(1, size if threads == 1 else max(grain, -(-size // (4 * threads))))

@@ -4,15 +4,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from thinned.kernels import cpu, noise
+from thinned.kernels import noise
 from thinned.kernels.block import new_block
 from thinned.kernels.compiled import Kernel, kernel
-from thinned.kernels.execute import _ASLEEP, GRAIN, Coordinates, Team, _cut, crew
+from thinned.kernels.execute import ASLEEP, GRAIN, Coordinates, Team, crew, cut
 from thinned.methods.law import WRITE, LawPlan
 
 __all__ = ["run"]
-
-cpu.KERNELS.update(noise.KERNELS)
 
 
 def run(
@@ -63,8 +61,8 @@ def _job(
     rows, setting = plan.rows(), plan.setting
     numbers = np.array([setting.a, setting.b, setting.c])
     size = len(rows.bases) * rows.run
-    grain = GRAIN * _ASLEEP if asleep else GRAIN
-    threads, piece = _cut(size, max(1, grain // rows.inner), threads)
+    grain = GRAIN * ASLEEP if asleep else GRAIN
+    threads, piece = cut(size, max(1, grain // rows.inner), threads)
     operation = setting.draw | setting.combine << noise.COMBINE
     before = numbers.__array_interface__["data"][0], rows.address, len(rows.bases), operation
     after = rows.run, rows.inner, size, piece, 0, setting.level, 0

@@ -20,14 +20,17 @@ from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic, overload
 
 from thinned.kernels import block as slot
-from thinned.kernels.cpu import _pointer, _take
-from thinned.kernels.loops import BLOCK, _narrow, _widen
+from thinned.kernels.half_types import narrow, widen
+from thinned.kernels.memory import pointer, take
 from thinned.kernels.normals import GROUP, write_normals
 from thinned.kernels.vectors import CALLS, write_calls
 from thinned.methods.law import ADD, HALF, MULTIPLY, NORMAL, SELECT, UNIFORM, WORD
 
 COMBINE = 4
 """How far above the draw the operation stands in `OP`, in bits."""
+
+BLOCK = 256
+"""Philox calls made at once; their words (4 KiB) stay in the first-level cache."""
 
 _STRETCH = 8 * BLOCK
 _BEHIND = 4 * CALLS
@@ -57,7 +60,9 @@ _prefetch_read, _prefetch_write = _prefetcher(0), _prefetcher(1)
 
 @njit(nogil=True)
 def _fill_ahead(words, first, count, draw, site, step, key0, key1, x, y, width):
-    """`loops._fill`, while the `width` bytes a call at `x` and `y` that come next are brought near.
+    """The words of `count` Philox calls from block `first` on, more of `x` and `y` being brought near on the way.
+
+    `width` is how many bytes of them a call stands for.
 
     Left alone, memory waits while words are made and words wait for memory: that costs a third of the time.
     """
@@ -177,12 +182,12 @@ def _store(result, y):
 def _source_overload(x, spare, in_place):
     def floats(x, spare, in_place):
         if in_place:
-            _widen(x, spare)
+            widen(x, spare)
             return spare
         return x
 
     def halves(x, spare, in_place):
-        _widen(x, spare)
+        widen(x, spare)
         return spare
 
     return floats if isinstance(x.dtype, types.Float) else halves
@@ -199,7 +204,7 @@ def _store_overload(result, y):
         pass
 
     def converted(result, y):
-        _narrow(result, y)
+        narrow(result, y)
 
     return direct if isinstance(y.dtype, types.Float) else converted
 
@@ -260,12 +265,12 @@ def _law(
 
 @njit(nogil=True)
 def _run_law(block, stored, factor):
-    word = carray(_pointer(block, int64), slot.COUNT)
-    numbers = carray(_pointer(word[slot.R], float64), 3)
-    x = carray(_pointer(word[slot.X], stored), word[slot.ELEMENTS])
-    y = carray(_pointer(word[slot.Y], stored), word[slot.ELEMENTS])
-    bases = carray(_pointer(word[slot.BASES], int64), word[slot.ROWS])
-    low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
+    word = carray(pointer(block, int64), slot.COUNT)
+    numbers = carray(pointer(word[slot.R], float64), 3)
+    x = carray(pointer(word[slot.X], stored), word[slot.ELEMENTS])
+    y = carray(pointer(word[slot.Y], stored), word[slot.ELEMENTS])
+    bases = carray(pointer(word[slot.BASES], int64), word[slot.ROWS])
+    low = take(block + 8 * slot.NEXT, word[slot.PIECE])
     while low < word[slot.SIZE]:
         high = min(low + word[slot.PIECE], word[slot.SIZE])
         _law(
@@ -274,7 +279,7 @@ def _run_law(block, stored, factor):
             factor(numbers[2]), uint64(word[slot.DRAW]), uint64(word[slot.SITE]), uint64(word[slot.STEP]),
             uint64(word[slot.KEY0]), uint64(word[slot.KEY1]),
         )  # fmt: skip
-        low = _take(block + 8 * slot.NEXT, word[slot.PIECE])
+        low = take(block + 8 * slot.NEXT, word[slot.PIECE])
 
 
 # One function a stored type, because Numba's cache knows functions and no closures.

@@ -6,13 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from thinned.kernels import connect, cpu
+from thinned.kernels import connect
 from thinned.kernels.compiled import kernel
 from thinned.kernels.execute import GRAIN, Coordinates, Team, crew
 from thinned.mask.plan import Plan
 from thinned.mask.sharing import I64, Layout
-
-cpu.KERNELS.update(connect.KERNELS)
 
 _EXAMPLES = 32
 """Examples of a piece, forward: enough to read the rows of weights that are in cache many times."""

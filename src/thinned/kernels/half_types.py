@@ -1,47 +1,16 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, call-arg, attr-defined, unreachable"
-"""Loops over a few thousand elements at a time, which LLVM vectorises: for kernels that do more than `cpu` does.
-
-Words are written to a small buffer, which seen as 16-bit halves *is* the half-words in element order. A second loop
-compares and multiplies; `x` and `y` are sliced per block, because index arithmetic inside that loop hides it from
-LLVM and costs a factor of four.
+"""Half types on the CPU, where Numba has none: bfloat16 travels as uint16, float16 as int16.
 
 Numba keeps compiled code by the age of a kernel's own file: touch those that import this when it changes.
 """
 
 import platform
-from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
-from numba import config, float32, int16, int64, njit, types, uint64
+from numba import config, float32, int16, njit, types
 from numba.extending import intrinsic, overload
-
-from thinned.kernels.block import ADD, DROP, RELU
-from thinned.kernels.vectors import CALLS, write_calls
-
-BLOCK = 256
-"""Philox calls made at once; their words (4 KiB) stay in the first-level cache."""
-
-_LOW = 0xFFFFFFFF
-
-
-@njit(nogil=True)
-def _fill(words, first, count, draw, site, step, key0, key1):
-    """Write the words of `count` Philox calls, from block `first` on, and more up to a multiple of eight."""
-    start: Any = int64(words.ctypes.data)
-    for i in range(0, count, CALLS):
-        block = first + uint64(i)
-        low = block & uint64(_LOW)
-        c1 = (block >> uint64(32)) + (draw << uint64(16))
-        write_calls(start + 16 * i, low, c1, site, step, key0, key1)
-        left = (1 << 32) - int64(low)
-        if left < CALLS:
-            # The high half of the number grows among these calls, which have but one: they are made with the other.
-            others: Any = np.empty(4 * CALLS, np.uint32)
-            write_calls(int64(others.ctypes.data), low, c1 + uint64(1), site, step, key0, key1)
-            words[4 * (i + left) : 4 * (i + CALLS)] = others[4 * left :]
-
 
 # Numba gives sums of 32-bit words 64 bits. The words below are cut back at once, each time, or LLVM computes
 # in lanes of twice the width and half the number.
@@ -125,16 +94,16 @@ from_float16, to_float16 = (
 )
 
 
-def _widen(stored, out):
+def widen(stored, out):
     """Stored values as the floats that are computed with."""
 
 
-def _narrow(values, out):
+def narrow(values, out):
     """Computed floats as they are stored: rounded once, to nearest, ties to even."""
 
 
-@overload(_widen)
-def _widen_overload(stored, out):
+@overload(widen)
+def _widen_for(stored, out):
     def floats(stored, out):
         for j in range(out.size):
             out[j] = stored[j]
@@ -151,8 +120,8 @@ def _widen_overload(stored, out):
     return {types.uint16: bfloat16, types.int16: float16}.get(stored.dtype, floats)
 
 
-@overload(_narrow)
-def _narrow_overload(values, out):
+@overload(narrow)
+def _narrow_for(values, out):
     def floats(values, out):
         for j in range(out.size):
             out[j] = values[j]
@@ -166,46 +135,3 @@ def _narrow_overload(values, out):
             out[j] = to_float16(values[j])
 
     return {types.uint16: bfloat16, types.int16: float16}.get(out.dtype, floats)
-
-
-@njit(nogil=True)
-def _apply(op, x, r, y, halves, level, scale):
-    """One stretch of consecutive elements, each with a half-word of its own."""
-    zero = scale - scale
-    level = np.int32(level)
-    if op == DROP:
-        for j in range(y.size):
-            y[j] = x[j] * scale if halves[j] >= level else zero
-    elif op == RELU:
-        for j in range(y.size):
-            # `not <=` and not `>`: a NaN goes through, as in a plain relu.
-            y[j] = x[j] * scale if (halves[j] >= level and not x[j] <= zero) else zero
-    else:
-        for j in range(y.size):
-            y[j] = r[j] + (x[j] * scale if halves[j] >= level else zero)
-
-
-def _stretch(op, x, r, y, in_place, halves, level, scale, spare):
-    """`_apply`, through first-level cache where values must change type or the output is the input."""
-
-
-@overload(_stretch)
-def _stretch_overload(op, x, r, y, in_place, halves, level, scale, spare):
-    def direct(op, x, r, y, in_place, halves, level, scale, spare):
-        if in_place:
-            # LLVM vectorises only what it can tell apart, so the input is moved out of the output first.
-            source = spare[0, : y.size]
-            _widen(y, source)
-            _apply(op, source, r, y, halves, level, scale)
-        else:
-            _apply(op, x, r, y, halves, level, scale)
-
-    def converted(op, x, r, y, in_place, halves, level, scale, spare):
-        source, residual, result = spare[0, : y.size], spare[1, : y.size], spare[2, : y.size]
-        _widen(x, source)
-        if op == ADD:
-            _widen(r, residual)
-        _apply(op, source, residual, result, halves, level, scale)
-        _narrow(result, y)
-
-    return direct if isinstance(y.dtype, types.Float) else converted
