@@ -1,14 +1,15 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, call-arg, attr-defined, unreachable"
 """The laws beyond plain dropout on the CPU, in Numba: affine and wide masks, uniform and normal draws.
 
-How it is laid out. As in `loops.py`, Philox fills a block of words. A mask is compared where it is used; other
+How it is laid out. Philox fills a block of words. A mask is compared where it is used; other
 draws become *factors* `f = b + a z` in first-level cache, and a second loop multiplies, adds or stores them.
 Products and sums are rounded one by one, with no fused multiply-add, so that an element comes out the same wherever
 it stands. The memory of a stretch is asked for while its words are made.
 
 The block's word `OP` holds the draw and, above it, what is done; `R` points to the float64 numbers a, b, c.
 
-Numba keeps compiled code by the age of its file alone: touch this one when `loops.py` or `normals.py` changes.
+Numba keeps compiled code by the age of its file alone: touch this one when `half_types.py`,
+`memory.py`, `vectors.py` or `normals.py` changes.
 """
 
 from typing import Any
