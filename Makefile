@@ -27,7 +27,7 @@ test-mxnet: .venv-mxnet/dev  ## the same for MXNet, which needs an environment o
 		tests/mxnet src/thinned/mxnet docs/frameworks/mxnet.md tests/mask tests/kernels tests/numpy
 
 bench: .venv/dev  ## measure, and write results with versions and the processor's name
-	export TF_CPP_MIN_LOG_LEVEL=3; for each in torch numpy jax tensorflow keras; do $(BIN)/python benchmarks/$${each}_speed.py || exit 1; done
+	export TF_CPP_MIN_LOG_LEVEL=3; for each in torch methods compact numpy jax tensorflow keras; do $(BIN)/python benchmarks/$${each}_speed.py || exit 1; done
 
 bench-mxnet: .venv-mxnet/dev  ## the same for MXNet
 	.venv-mxnet/bin/python -W ignore benchmarks/mxnet_speed.py
