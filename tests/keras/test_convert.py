@@ -65,6 +65,28 @@ class TestConvert:
         a = dropped((2, 6, 4), 0.25, seed=1, site="a", share=1)
         assert np.array_equal(a * dropped((2, 6, 4), 0.5, seed=1, site="b", share=1), array(y))
 
+    @pytest.mark.parametrize(
+        ("layer", "shown"),
+        [
+            (lambda: K.AlphaDropout(0.25, noise_shape=(None, 1, 4)), "AlphaDropout(rate=0.25)"),
+            (lambda: K.GaussianDropout(0.25), "GaussianDropout(rate=0.25)"),
+            (lambda: K.GaussianNoise(0.25), "GaussianNoise(stddev=0.25)"),
+            (lambda: K.GaussianNoise(0), "GaussianNoise(stddev=0)"),
+        ],
+    )
+    def test_other_noise(self, layer, shown):
+        """Becomes ours, and computes what a layer of ours would that was made so."""
+        theirs = layer()
+        model = keras.Sequential([keras.Input((6, 4)), theirs])
+        report = tk.convert(model, seed=3)
+        own = type(theirs).from_config(theirs.get_config())
+        expected = tk.bind(keras.Sequential([keras.Input((6, 4)), own]), 3)
+
+        assert [shown] == list(report.swapped.values())
+        assert type(theirs) is getattr(tk.layers, type(theirs).__name__)
+        x = ones(2, 6, 4)
+        assert np.array_equal(array(expected(x, training=True)), array(model(x, training=True)))
+
     def test_a_rate_of_zero_may_be_set(self):
         """Though Keras' layer has no generator then."""
         layer = K.Dropout(0.0, seed=4)
@@ -108,9 +130,6 @@ class TestConvert:
     @pytest.mark.parametrize(
         ("layer", "reason"),
         [
-            (lambda: K.GaussianDropout(0.5), "GaussianDropout has no counterpart"),
-            (lambda: K.AlphaDropout(0.5), "AlphaDropout has no counterpart"),
-            (lambda: K.GaussianNoise(0.5), "GaussianNoise has no counterpart"),
             (lambda: K.LSTM(3, dropout=0.5), r"lstm.cell: left; LSTMCell\(dropout=0.5\) draws by itself"),
             (lambda: K.GRU(3, recurrent_dropout=0.5), r"GRUCell\(recurrent_dropout=0.5\) draws by itself"),
             (lambda: Own(0.5), "Own is a class of its own"),
@@ -144,6 +163,10 @@ class TestConvert:
         model = keras.Sequential([K.Dropout(0.5), K.Dropout(1e-7)])
         with pytest.raises(RateError):
             tk.convert(model)
+        noise = K.GaussianNoise(0.5)
+        noise.stddev = float("nan")
+        with pytest.raises(RateError, match="standard deviation"):
+            tk.convert(noise)
         with pytest.raises(AddressError):
             tk.convert(keras.Sequential(model.layers[:1]), seed=2**64)
         with pytest.raises(BindError, match="a Keras model or layer; got a int"):

@@ -24,10 +24,13 @@ KERAS = {cls: getattr(keras.layers, cls.__name__) for cls in SHAPES}
 class TestEvery:
     """All four."""
 
-    def test_a_schedule_is_no_constant(self, cls):
-        """Said in the law's words, before Keras compares it with numbers."""
-        with pytest.raises(RateError, match=r"got linear\(0, 0.5, steps=4\) of type Schedule"):
-            cls(thinned.linear(0, 0.5, steps=4))
+    def test_a_schedule(self, cls):
+        """Is taken as it is, and never compared with numbers."""
+        rate = thinned.linear(0, 0.5, steps=4)
+        layer = cls(rate)
+
+        assert rate == layer.rate
+        assert rate == cls.from_config(layer.get_config()).rate
 
     def test_it_is_keras_own(self, cls):
         """And passes where Keras' would."""

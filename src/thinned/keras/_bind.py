@@ -11,7 +11,7 @@ from thinned.keras._backend import backend
 from thinned.keras._binding import Binding, site_layers
 from thinned.keras._names import check_model, walk
 from thinned.keras._state import Address
-from thinned.keras._swap import COUNTERPARTS, swap
+from thinned.keras._swap import COUNTERPARTS, amount, swap
 from thinned.methods.batch import Batch, as_batch
 
 Model = TypeVar("Model")
@@ -87,7 +87,7 @@ def attach(model: Any, seed: SupportsIndex, batch: Batch | None = None, *, keep:
     vars(model)["_thinned"] = binding
     binding.join(binding.unclaimed(layers) if keep else layers)
     _forget_compiled(model)
-    return [name for name, layer in walk(model) if type(layer) in COUNTERPARTS and layer.rate > 0]
+    return [name for name, layer in walk(model) if type(layer) in COUNTERPARTS and amount(layer) > 0]
 
 
 def unbind(model: Any) -> None:

@@ -16,7 +16,7 @@ from thinned.keras._names import walk
 from thinned.keras._state import Address
 from thinned.mask.address import site_id
 from thinned.methods.batch import Batch, batch_window
-from thinned.methods.site import check_names, use_name
+from thinned.methods.site import check_names, part_name, use_name
 
 
 class Draw(NamedTuple):
@@ -134,20 +134,22 @@ class Binding:
             _active.calls.pop()
             call.root = None  # a frame keeps all that it named
 
-    def use(self, name: str, drops: bool) -> Draw | None:
+    def use(self, name: str, drops: bool, part: str = "") -> Draw | None:
         """The address of a layer's next draw; None where it lets its input pass.
 
         Args:
             name: of the layer's site.
             drops: whether the layer was asked to. A recomputation does what the first run did, since Keras does
                 not know then whether it trains.
+            part: which of its draws.
         """
+        place = part_name(name, part)
         if _active.repeated:
-            draw = next(_active.repeated[-1].get(name, iter(())), None)
+            draw = next(_active.repeated[-1].get(place, iter(())), None)
         else:
-            draw = self._call(name).use(name) if drops else None
+            draw = self._call(name).use(place) if drops else None
         for stretch in _active.noted:
-            stretch.setdefault(name, []).append(draw)
+            stretch.setdefault(place, []).append(draw)
         return draw
 
     def recomputable(self, remat: Callable[..., Any], layer_call: Callable[..., Any], kwargs: Any) -> Any:
@@ -213,7 +215,7 @@ def site_layers(root: Any) -> dict[str, Any]:
         BindError: two of them would draw alike.
     """
     found = [(layer.site or name, layer) for name, layer in walk(root) if hasattr(type(layer), "is_thinned")]
-    check_names(name for name, _ in found)
+    check_names(part_name(name, part) for name, layer in found for part in layer.parts)
     return dict(found)
 
 

@@ -10,18 +10,18 @@ import keras
 from thinned.keras._bind import attach, binding_of
 from thinned.keras._binding import site_layers
 from thinned.keras._names import check_model, walk
-from thinned.keras._swap import COUNTERPARTS, swap
+from thinned.keras._swap import COUNTERPARTS, check_amount, stated, swap
 from thinned.mask.address import seed64
-from thinned.mask.rate import threshold
 from thinned.methods.conversion import Report, drawn_by
 
 _FUNCTIONS = {"dropout", "stateless_dropout", "alpha_dropout", "Dropout", "bernoulli", "stateless_uniform"}
 
-_OTHERS = ("AlphaDropout", "GaussianDropout", "GaussianNoise")
-
 
 def convert(model: Any, seed: SupportsIndex | None = None) -> Report:
-    """Swap every `Dropout` and `SpatialDropout1D`, `2D` and `3D` of a model for ours, in place.
+    """Swap every layer of a model that draws for ours, in place.
+
+    Those are Keras' `Dropout`, `SpatialDropout1D`, `2D` and `3D`, `AlphaDropout`, `GaussianDropout` and
+    `GaussianNoise`.
 
     A layer stays the same object with another class: its name, rate, generator and every reference to it hold,
     and so do the weights and `isinstance(layer, keras.layers.Dropout)`. That includes the layers that Keras' own
@@ -32,8 +32,8 @@ def convert(model: Any, seed: SupportsIndex | None = None) -> Report:
         seed: with one, the model is bound as well; see `bind`.
 
     Returns:
-        A report: what was swapped, and what draws in a way that no layer can replace (recurrent layers, other
-        noise, functions that a layer calls). Print it.
+        A report: what was swapped, and what draws in a way that no layer can replace (recurrent layers, functions
+        that a layer calls). Print it.
 
     Raises:
         RateError: a layer whose rate no threshold stands for; nothing is swapped then.
@@ -50,13 +50,13 @@ def convert(model: Any, seed: SupportsIndex | None = None) -> Report:
     check_model(model)
     found = [(name, layer) for name, layer in walk(model) if type(layer) in COUNTERPARTS]
     for _, layer in found:
-        threshold(layer.rate)
+        check_amount(layer)
     if seed is not None:
         seed64(seed)
     report = Report()
     for name, layer in found:
         swap(layer)
-        report.swapped[name] = f"{type(layer).__name__}(rate={layer.rate:g})"
+        report.swapped[name] = stated(layer)
     for name, layer in walk(model):
         reason = _why_left(layer)
         if reason is not None:
@@ -74,9 +74,7 @@ def _why_left(layer: Any) -> str | None:
     kind = type(layer).__name__
     if hasattr(type(layer), "is_thinned"):
         return None
-    if isinstance(layer, tuple(getattr(keras.layers, name) for name in _OTHERS)):
-        return f"{kind} has no counterpart"
-    if isinstance(layer, keras.layers.Dropout):
+    if isinstance(layer, tuple(COUNTERPARTS)):
         return (
             f"{kind} is a class of its own, with its own draws; make it a subclass of thinned.keras.layers'"
         )

@@ -1,5 +1,6 @@
 """Keras on JAX: addresses as arrays, so that no step compiles anything anew."""
 
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -7,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import thinned.jax
+from thinned.mask.rate import LEVELS
+from thinned.methods.schedule import Schedule, changes
 
 DTYPE = "uint32"
 """Of the words (seed low, seed high, step) that a bound model keeps."""
@@ -37,9 +40,32 @@ def seed(pair: Any) -> Any:
     return pair.astype(jnp.uint32)
 
 
-def drop(x: Any, rate: float, **address: Any) -> Any:
-    """`thinned.jax.dropout`."""
-    return thinned.jax.dropout(x, rate, **address)
+def run(function: str, x: Any, *arguments: Any, **address: Any) -> Any:
+    """A function of `thinned.jax`."""
+    return getattr(thinned.jax, function)(x, *arguments, **address)
+
+
+def keep(x: Any, rate: Any, **address: Any) -> Any:
+    """`thinned.jax.keep` for an array."""
+    return thinned.jax.keep(x.shape, rate, **address)
+
+
+def rate_at(schedule: Schedule, step: Any) -> Any:
+    """What a schedule is at a step, exactly: its thresholds are integers."""
+    first, sign, steps = _changes(schedule)
+    level = first + sign * jnp.searchsorted(steps, jnp.asarray(step, jnp.uint32), side="right")
+    return level.astype(jnp.float32) / LEVELS
+
+
+@lru_cache(maxsize=64)
+def _changes(schedule: Schedule) -> tuple[int, int, Any]:
+    first, sign, steps = changes(schedule)
+    return first, sign, np.asarray(steps)
+
+
+def counting(_: Any) -> Any:
+    """The module whose `arange` counts the rows of an array."""
+    return np
 
 
 def check_alone() -> None:

@@ -11,7 +11,7 @@ from thinned.keras._bind import binding_of
 from thinned.keras._binding import site_layers
 from thinned.keras._names import check_model
 from thinned.mask.address import site_id
-from thinned.methods.site import Site, Sites, use_name
+from thinned.methods.site import Site, Sites, part_name, use_name
 
 
 def sites(model: Any, *inputs: Any) -> Sites:
@@ -37,22 +37,27 @@ def sites(model: Any, *inputs: Any) -> Sites:
     layers = site_layers(model) if binding is None else binding.held
     names = {id(layer): name for name, layer in layers.items()}
     calls = _seen(model, inputs, layers) if inputs else list(_graph_calls(model, frozenset(names)))
+    step = 0 if binding is None else binding.address.step
     uses: Counter[str] = Counter()
-    found = []
+    found: list[Site] = []
     for layer, shape in calls:
         name = names[id(layer)]
-        found.append(_site(use_name(name, uses[name]), layer, shape))
+        found += _sites(name, layer, shape, step, uses[name])
         uses[name] += 1
     if not inputs:
-        found += [_site(name, layer, None) for name, layer in layers.items() if name not in uses]
+        for name, layer in layers.items():
+            found += [] if name in uses else _sites(name, layer, None, step)
     return Sites(found)
 
 
-def _site(name: str, layer: Any, shape: tuple[int | None, ...] | None) -> Site:
-    if shape is not None:
-        shared = layer.shared(shape)
-        shape = tuple(1 if axis in shared else size for axis, size in enumerate(shape))
-    return Site(name, site_id(name), float(layer.rate), shape)
+def _sites(
+    name: str, layer: Any, shape: tuple[int | None, ...] | None, step: int, use: int = 0
+) -> Iterator[Site]:
+    """One for each of a layer's draws, in a call on an input of this shape, where it is known."""
+    masks = [None] * len(layer.parts) if shape is None else layer.mask_shapes(shape)
+    for part, mask in zip(layer.parts, masks, strict=True):
+        site = use_name(part_name(name, part), use)
+        yield Site(site, site_id(site), layer.stated_rate(step), mask)
 
 
 def _graph_calls(model: Any, ours: frozenset[int]) -> Iterator[tuple[Any, tuple[int | None, ...]]]:

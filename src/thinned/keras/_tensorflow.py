@@ -1,12 +1,15 @@
 """Keras on TensorFlow: addresses as tensors, so that no step traces anything anew."""
 
+from types import SimpleNamespace
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 import thinned.tensorflow
 from thinned.errors import BindError
+from thinned.methods.schedule import Schedule
 
 DTYPE = "int64"
 """Of the words (seed low, seed high, step) that a bound model keeps."""
@@ -15,6 +18,11 @@ LOOPS = (tf.compat.v1.while_loop, tf.vectorized_map)
 """Through which all of TensorFlow's loops go."""
 
 _WORD = 0xFFFFFFFF
+
+_MATHEMATICS = SimpleNamespace(
+    arange=tf.range, clip=tf.clip_by_value, cos=tf.cos, round=tf.round, where=tf.where
+)
+"""What NumPy, PyTorch and JAX call so."""
 
 
 def read(words: Any) -> tuple[Any, Any]:
@@ -39,9 +47,24 @@ def seed(pair: Any) -> Any:
     return _joined(low & _WORD, high)
 
 
-def drop(x: Any, rate: float, **address: Any) -> Any:
-    """`thinned.tensorflow.dropout`."""
-    return thinned.tensorflow.dropout(x, rate, **address)
+def run(function: str, x: Any, *arguments: Any, **address: Any) -> Any:
+    """A function of `thinned.tensorflow`."""
+    return getattr(thinned.tensorflow, function)(x, *arguments, **address)
+
+
+def keep(x: Any, rate: Any, **address: Any) -> Any:
+    """`thinned.tensorflow.keep` for an array."""
+    return thinned.tensorflow.keep(keras.ops.shape(x), rate, **address)
+
+
+def rate_at(schedule: Schedule, step: Any) -> Any:
+    """What a schedule is at a step."""
+    return schedule.at(tf.cast(step & _WORD, tf.float64), _MATHEMATICS)
+
+
+def counting(rows: Any) -> Any:
+    """The module whose `arange` counts so many rows."""
+    return _MATHEMATICS if tf.is_tensor(rows) else np
 
 
 def check_alone() -> None:

@@ -1,11 +1,15 @@
 """Keras on PyTorch: addresses as integers in eager code, as tensors where something traces."""
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 import thinned.torch
 from thinned.errors import BindError
+from thinned.keras._channels_last import drop_block
+from thinned.methods.schedule import Schedule
 
 DTYPE = "int64"
 """Of the words (seed low, seed high, step) that a bound model keeps."""
@@ -14,6 +18,16 @@ LOOPS = ()
 """None but Keras' own and Python's, whose steps are uses."""
 
 _WORD = 0xFFFFFFFF
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "dropout": thinned.torch.dropout,
+    "alpha_dropout": thinned.torch.alpha_dropout,
+    "gaussian_dropout": thinned.torch.gaussian_dropout,
+    "uniform_dropout": thinned.torch.uniform_dropout,
+    "gaussian_noise": thinned.torch.gaussian_noise,
+    "stochastic_relu": thinned.torch.relu_dropout,
+    "drop_block": drop_block,
+}
 
 
 def read(words: Any) -> tuple[Any, Any]:
@@ -49,9 +63,24 @@ def seed(pair: Any) -> Any:
     return low & _WORD | (high & _WORD) << 32
 
 
-def drop(x: Any, rate: float, **address: Any) -> Any:
-    """`thinned.torch.dropout`; on the meta device, where there are only shapes, `x`."""
-    return x if x.is_meta else thinned.torch.dropout(x, rate, **address)
+def run(function: str, x: Any, *arguments: Any, **address: Any) -> Any:
+    """A function of `thinned.torch`; on the meta device, where there are only shapes, `x`."""
+    return x if x.is_meta else _FUNCTIONS[function](x, *arguments, **address)
+
+
+def keep(x: Any, rate: Any, **address: Any) -> Any:
+    """`thinned.torch.keep` for an array."""
+    return x != 0 if x.is_meta else thinned.torch.keep(x.shape, rate, device=x.device, **address)
+
+
+def rate_at(schedule: Schedule, step: Any) -> Any:
+    """What a schedule is at a step."""
+    return schedule.at(step.double(), torch) if isinstance(step, torch.Tensor) else schedule(step)
+
+
+def counting(_: Any) -> Any:
+    """The module whose `arange` counts the rows of an array."""
+    return torch if torch.compiler.is_compiling() else np
 
 
 def check_alone() -> None:

@@ -9,6 +9,7 @@ from thinned.tensorflow._functional import alpha_dropout as alpha_dropout
 from thinned.tensorflow._functional import dropout as dropout
 from thinned.tensorflow._functional import gaussian_dropout as gaussian_dropout
 from thinned.tensorflow._functional import gaussian_noise as gaussian_noise
+from thinned.tensorflow._functional import stochastic_relu as stochastic_relu
 from thinned.tensorflow._functional import uniform_dropout as uniform_dropout
 from thinned.tensorflow._raw import keep as keep
 from thinned.tensorflow._raw import normal as normal
@@ -22,6 +23,7 @@ __all__ = [
     "gaussian_noise",
     "keep",
     "normal",
+    "stochastic_relu",
     "uniform",
     "uniform_dropout",
 ]

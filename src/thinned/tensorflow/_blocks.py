@@ -146,8 +146,8 @@ def _checked(
     for axis, start in enumerate(index[1:], start=1):
         if tf.is_symbolic_tensor(start) and axis not in axes:
             raise WindowError(
-                "expected a window on the batch alone, axis 0, since a sample is scaled by all that it keeps; got a "
-                f"traced start on axis {axis} of a tensor of shape {x.shape}. Pass 0 there."
+                "expected a window on the batch alone, axis 0, since a sample is scaled by all that it keeps; got "
+                f"a traced start on axis {axis} of a tensor of shape {x.shape}. Pass 0 there."
             )
     fits = len(sizes) == x.shape.rank
     known = [

@@ -1,5 +1,7 @@
 """Dropout and its relatives of tensors at an address: pure functions."""
 
+import tensorflow as tf
+
 from thinned.mask.sharing import Share, Window
 from thinned.methods import alpha
 from thinned.methods import gaussian_dropout as gaussian
@@ -7,7 +9,7 @@ from thinned.methods import gaussian_noise as noise
 from thinned.methods import uniform_dropout as uniform
 from thinned.methods.law import THIN
 from thinned.tensorflow._address import Coordinate, Tensor
-from thinned.tensorflow._law import apply
+from thinned.tensorflow._law import apply, dense, guarded
 
 
 def dropout(
@@ -55,6 +57,35 @@ def dropout(
         2014, https://jmlr.org/papers/v15/srivastava14a.html. We differ: rescaling at training time.
     """
     return apply(x, THIN, rate, (seed, site, step, draw), share, window)
+
+
+def stochastic_relu(
+    x: Tensor,
+    rate: float | Tensor,
+    *,
+    seed: Coordinate,
+    site: Coordinate = 0,
+    step: Coordinate = 0,
+    draw: Coordinate = 0,
+    share: Share = (),
+    window: Window | None = None,
+) -> Tensor:
+    """A ReLU that is off with probability `rate`, and scaled where it is on: `dropout(relu(x))`.
+
+        y = k max(x, 0) / (1 - T / 65536),   k = mask.keep(x.shape, rate, seed=..., ...)
+
+    Args and errors are those of `dropout`. Saved for the gradient, beside the address: the rectified input.
+
+    Example:
+        >>> import tensorflow as tf, thinned.tensorflow
+        >>> x = tf.constant([-1.0, 1, -1, 1, -1, 1, -1, 1])
+        >>> thinned.tensorflow.stochastic_relu(x, 0.5, seed=0, site="fc1").numpy()
+        array([0., 0., 0., 0., 0., 2., 0., 2.], dtype=float32)
+
+    References:
+        Srivastava et al., 2014, https://jmlr.org/papers/v15/srivastava14a.html.
+    """
+    return apply(tf.nn.relu(guarded(dense, x)), THIN, rate, (seed, site, step, draw), share, window)
 
 
 def alpha_dropout(

@@ -1,0 +1,37 @@
+"""Layers: Keras' own, and others, with the law's draws. Free until their model is bound."""
+
+from thinned.keras.layers.alpha import AlphaDropout as AlphaDropout
+from thinned.keras.layers.batch_dropout import BatchDropout as BatchDropout
+from thinned.keras.layers.drop_block import DropBlock1D as DropBlock1D
+from thinned.keras.layers.drop_block import DropBlock2D as DropBlock2D
+from thinned.keras.layers.drop_block import DropBlock3D as DropBlock3D
+from thinned.keras.layers.drop_path import DropPath as DropPath
+from thinned.keras.layers.dropconnect import DropConnect as DropConnect
+from thinned.keras.layers.dropout import Dropout as Dropout
+from thinned.keras.layers.gaussian_dropout import GaussianDropout as GaussianDropout
+from thinned.keras.layers.gaussian_noise import GaussianNoise as GaussianNoise
+from thinned.keras.layers.locked_dropout import LockedDropout as LockedDropout
+from thinned.keras.layers.spatial import SpatialDropout1D as SpatialDropout1D
+from thinned.keras.layers.spatial import SpatialDropout2D as SpatialDropout2D
+from thinned.keras.layers.spatial import SpatialDropout3D as SpatialDropout3D
+from thinned.keras.layers.stochastic_relu import StochasticReLU as StochasticReLU
+from thinned.keras.layers.uniform_dropout import UniformDropout as UniformDropout
+
+__all__ = [
+    "AlphaDropout",
+    "BatchDropout",
+    "DropBlock1D",
+    "DropBlock2D",
+    "DropBlock3D",
+    "DropConnect",
+    "DropPath",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "LockedDropout",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "StochasticReLU",
+    "UniformDropout",
+]
