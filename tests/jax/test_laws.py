@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 import thinned.jax as tj
 import thinned.torch as tt
-from tests.jax.truth import WHERE, same
+from tests.jax.truth import WHERE, odd_values, same
 from tests.strategies import RATES, addresses, places
 from tests.subprocesses import python
 from thinned.errors import DtypeError, RateError, ShapeError, ShareError, WindowError
@@ -20,7 +20,8 @@ from thinned.jax._draws import _normal
 from thinned.mask import keep, normal, quantise
 from thinned.methods import drop_block
 
-FEW = settings(max_examples=20)
+FEW = settings(max_examples=15)
+"""Where examples compile."""
 X = np.random.default_rng(0).standard_normal((5, 6, 4)).astype(np.float32)
 RATE = 0.3
 
@@ -86,8 +87,7 @@ class TestLaws:
         assert close(name, gradient, rate, x.grad, pull(jnp.asarray(gradient))[0])
 
     @every
-    @pytest.mark.parametrize("rate", [0.0, 2**-16, 0.3, 0.75, 1 - 2**-16, 1.0])
-    def test_traced_rates(self, name, rate):
+    def test_traced_rates(self, name):
         """As data of a compiled program, with step and seed."""
         ours, theirs = LAWS[name]
 
@@ -95,8 +95,9 @@ class TestLaws:
         def run(x, rate, seed, step):
             return ours(x, rate, seed=seed, step=step)
 
-        y = theirs(torch.tensor(X), torch.tensor(rate, dtype=torch.float64), seed=7, step=5)
-        assert close(name, X, rate, y, run(X, np.float32(rate), 7, 5))
+        for rate in (0.0, 2**-16, 0.3, 0.75, 1 - 2**-16, 1.0):
+            y = theirs(torch.tensor(X), torch.tensor(rate, dtype=torch.float64), seed=7, step=5)
+            assert close(name, X, rate, y, run(X, np.float32(rate), 7, 5)), rate
 
     @every
     def test_half_types_keep_their_type(self, name):
@@ -204,7 +205,7 @@ class TestDraws:
 
         assert same(keep(place.shape, rate, **where), tj.keep(place.shape, rate, **where))
 
-    @settings(max_examples=40)
+    @FEW
     @given(place=places(max_size=40), address=addresses())
     def test_normal(self, place, address):
         """Within the law's tolerance, whole or in windows, and in float32."""
@@ -233,6 +234,34 @@ class TestDraws:
         run = jax.jit(_normal, static_argnums=2) if program == "whole" else _normal
         for odd, turn in enumerate((np.cos(a), np.sin(a))):
             assert (np.abs(run(w0, w1, odd) - r * turn) <= 2.0**-20 * r).all()
+
+
+class TestKernel:
+    """In a program for one CPU, XLA calls the compiled kernel."""
+
+    @pytest.mark.parametrize("name", [name for name in LAWS if name != "blocks"])
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    def test_it_is_called_to_the_same_end(self, name, dtype, monkeypatch):
+        """XLA's own operations give what it gives, also of odd values, and at the ends of the rates."""
+        ours, _ = LAWS[name]
+        x, rates = odd_values((3, 40, 5), np.dtype(dtype)), [jnp.float32(rate) for rate in (0, 0.3, 1)]
+        fast = jax.jit(lambda x, rate: ours(x, rate, seed=3))
+        found = [np.asarray(fast(x, rate), np.float64) for rate in rates]
+        assert "thinned.kernel" in fast.lower(x, rates[0]).as_text()
+        monkeypatch.setattr("thinned.jax._call._is_known", lambda: False)
+        plain = jax.jit(lambda x, rate: ours(x, rate, seed=3))
+        assert "thinned.kernel" not in plain.lower(x, rates[0]).as_text()
+        for rate, one in zip(rates, found, strict=True):
+            two = np.asarray(plain(x, rate), np.float64)
+            finite = np.isfinite(one)
+            assert np.array_equal(finite, np.isfinite(two))
+            assert np.array_equal(one[~finite], two[~finite], equal_nan=True)
+            off = bound(
+                name, np.nan_to_num(np.asarray(x, np.float64), posinf=0, neginf=0)[finite], float(rate)
+            )
+            unit = 2 * float(jnp.finfo(dtype).eps)
+            assert (abs(one[finite] - two[finite]) <= off + unit * abs(two[finite])).all()
+            assert np.array_equal(one == 0, two == 0)
 
 
 class TestWindows:

@@ -15,17 +15,20 @@ from jax import Array
 
 from thinned.jax import _place
 from thinned.jax._place import Place
+from thinned.methods.law import THIN, Law
 
 _TARGET = "thinned.kernel"
 _lock = threading.Lock()
 
 
-def thin(x: Array, ticket: Array, *data: Array, place: Place) -> Array:
-    """`y = k x s` by the kernel; `is_ready(x.dtype)` must have said so. No lanes."""
+def law(x: Array, ticket: Array, *rest: Array, place: Place, law: Law) -> Array:
+    """A law by its kernel; `is_ready(law, x.dtype)` must have said so. No lanes."""
     from thinned.jax._handler import KINDS
+    from thinned.kernels.noise import COMBINE
 
     if not x.size:
         return x
+    numbers, data = ((), rest) if law is THIN else (rest[:1], rest[1:])
     folded = _place.rows(place)
     low, high = _place.bases(place, data, folded)
     bases = jnp.stack(
@@ -34,32 +37,38 @@ def thin(x: Array, ticket: Array, *data: Array, place: Place) -> Array:
     # The kernel walks the array, so a shared axis among the leading ones repeats its rows.
     shape, masked = place.shape[: folded.axes], place.mask_shape[: folded.axes]
     bases = jnp.broadcast_to(bases.reshape(*masked, 2), (*shape, 2)).reshape(-1, 2)
-    numbers = [math.prod(shape), folded.run, folded.inner]
+    sizes = [math.prod(shape), folded.run, folded.inner]
+    draw, combine = law.kind
     words = [
-        KINDS.index(x.dtype.name),
-        *(word for number in numbers for word in (number & 0xFFFFFFFF, number >> 32)),
+        KINDS.index((_name(law), x.dtype.name)),
+        *(word for size in sizes for word in (size & 0xFFFFFFFF, size >> 32)),
+        draw | combine << COMBINE,
     ]
     header = jnp.concatenate([ticket, np.array(words, np.uint32)])
     like: Any = jax.typeof(x)
     call: Any = jax.ffi.ffi_call(_TARGET, like)
-    found: Array = call(x, header, bases)
+    found: Array = call(x, header, bases, *numbers)
     return found
 
 
-def is_ready(dtype: Any) -> bool:
-    """Whether programs of this process can call the kernel for a dtype; compiles it, the first time."""
+def is_ready(law: Law, dtype: Any) -> bool:
+    """Whether programs of this process can call a law's kernel for a dtype; compiles it, the first time."""
     if not _is_known():
         return False
     with _lock:
-        return _prepared(dtype.name)
+        return _prepared(_name(law), dtype.name)
+
+
+def _name(law: Law) -> str:
+    return "thin" if law is THIN else "law"
 
 
 @cache
-def _prepared(dtype: str) -> bool:
+def _prepared(name: str, dtype: str) -> bool:
     try:
         from thinned.jax._handler import prepare
 
-        address = prepare(dtype)
+        address = prepare(name, dtype)
     except Exception:  # no compiler for this processor, say: XLA's own operations give the same bits
         return False
     _register(address)

@@ -7,9 +7,11 @@ the block of `kernels.block`, offers it to the pool, works on it itself, and ret
 more. It waits for no thread that has not begun, so a pool that is busy, or has one thread, delays nothing; one that
 comes later finds no piece left, and whoever is last frees the block. No Python runs here, and no lock is taken.
 
-Numba keeps the compiled handler by the age of this file alone: touch it when `kernels.block` changes.
+Numba keeps the compiled handler by the age of this file alone: touch it when `kernels.block`
+or the codes of `methods.law` change.
 
-Operands: x;  uint32 (ticket, 6 words; kind; 2 words each of rows, run, inner);  uint32 (rows, 2), the bases.
+Operands: x;  uint32 (ticket, 6 words; kind; 2 words each of rows, run, inner; operation);  uint32 (rows, 2), the
+bases;  and of any law but plain dropout its a, b and c, in float32 or float64.
 """
 
 import ctypes
@@ -18,21 +20,31 @@ import sys
 import llvmlite.binding
 import numba
 from llvmlite import ir
-from numba import carray, float64, int32, int64, njit, types, uint32
+from numba import carray, float32, float64, int32, int64, njit, types, uint32
 from numba.extending import intrinsic
 
 from thinned.kernels import block as slot
 from thinned.kernels.compiled import kernel
+from thinned.kernels.noise import COMBINE
+from thinned.mask.rate import LEVELS
+from thinned.methods.law import ADD, EVERYTHING, HALF, MULTIPLY, SELECT
 
-KINDS = ("float32", "float64", "bfloat16", "float16")
-_BYTES = (4, 8, 2, 2)
-"""What `kind` counts, and the sizes of these."""
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+KINDS = (*(("thin", dtype) for dtype in DTYPES), *(("law", dtype) for dtype in DTYPES))
+_BYTES = (4, 8, 2, 2) * 2
+"""What `kind` counts, kernels and stored types, and the sizes of these."""
 
-HEADER = 13
+_LAW = len(DTYPES)
+"""The first kind that has numbers."""
+
+HEADER = 14
 """Words in the second operand."""
 
 # Behind the block's own words: who works on it, who may still look at it, and which kernel it is for.
 _ACTIVE, _OWNERS, _KERNEL = slot.COUNT, slot.COUNT + 1, slot.COUNT + 2
+_NUMBERS, _WORDS = slot.COUNT + 3, slot.COUNT + 6  # a, b and c as float64; the size of it all
+_SELECT = HALF | SELECT << COMBINE
+_A, _B, _C = EVERYTHING.a, EVERYTHING.b, EVERYTHING.c
 
 # Where things stand in XLA's structures, in bytes.
 _EXTENSION, _API, _CONTEXT, _ARGS, _RESULTS, _DATA = 8, 16, 24, 72, 112, 24
@@ -181,6 +193,34 @@ def _operand(frame, number):
     return _word(_word(_word(frame + _ARGS) + 8 * number) + _DATA)
 
 
+@njit
+def _write_numbers(frame, block, kind):
+    """A law's numbers, where its kernel looks for them: a float64 each."""
+    to = carray(_at(block + 8 * _NUMBERS, float64), 3)
+    if kind == _LAW + 1:
+        wide = carray(_at(_operand(frame, 3), float64), 3)
+        for place in range(3):
+            to[place] = wide[place]
+    else:
+        narrow = carray(_at(_operand(frame, 3), float32), 3)
+        for place in range(3):
+            to[place] = narrow[place]
+
+
+@njit
+def _settle(block, operation):
+    """What is special at the ends: rate 1 selects zeros, also in the place of NaN; of size 0 nothing is added."""
+    word = carray(_at(block, int64), _WORDS)
+    numbers = carray(_at(block + 8 * _NUMBERS, float64), 3)
+    word[slot.R], word[slot.OP] = block + 8 * _NUMBERS, operation
+    combine = operation >> COMBINE
+    if combine == MULTIPLY and word[slot.LEVEL] >= LEVELS:
+        word[slot.OP] = _SELECT
+    elif combine == ADD and numbers[0] == 0:
+        word[slot.OP], word[slot.LEVEL] = _SELECT, 0
+        numbers[0], numbers[1], numbers[2] = _A, _B, _C
+
+
 def _handle(frame):
     """XLA's entry: 0 says that all is well."""
     extension = _word(frame + _EXTENSION)
@@ -195,8 +235,8 @@ def _handle(frame):
     size = rows * run
     grain = max(1, _GRAIN // inner)
     threads = 1 if size < 2 * grain else max(1, min(_threads(frame), size // grain // 2))
-    block = _malloc(8 * (slot.COUNT + 3))
-    word = carray(_at(block, int64), slot.COUNT + 3)
+    block = _malloc(8 * _WORDS)
+    word = carray(_at(block, int64), _WORDS)
     word[:] = 0
     word[slot.X] = word[slot.R] = _operand(frame, 0)
     word[slot.Y] = _word(_word(_word(frame + _RESULTS)) + _DATA)
@@ -209,9 +249,13 @@ def _handle(frame):
     carray(_at(block + 8 * slot.SCALE, float64), 1)[0] = 65536.0 / (65536 - level) if level < 65536 else 0.0
     word[slot.KEY0], word[slot.KEY1] = header[0], header[1]
     word[slot.SITE], word[slot.STEP], word[slot.DRAW] = header[2], header[3], header[4]
-    word[_KERNEL] = _word(_table() + 8 * (2 + int64(header[6])))
+    kind = int64(header[6])
+    word[_KERNEL] = _word(_table() + 8 * (2 + kind))
+    if kind >= _LAW:
+        _write_numbers(frame, block, kind)
+        _settle(block, int64(header[13]))
     if word[slot.IN_PLACE] == 0:
-        _ask_for_large_pages(word[slot.Y], size * inner * _BYTES[int64(header[6])])
+        _ask_for_large_pages(word[slot.Y], size * inner * _BYTES[kind])
     word[_OWNERS] = threads
     for _ in range(threads - 1):
         if not _schedule(frame, block):
@@ -223,12 +267,12 @@ def _handle(frame):
     return 0
 
 
-def prepare(dtype: str) -> int:
-    """Have the kernel for a dtype ready; the address of the handler."""
+def prepare(name: str, dtype: str) -> int:
+    """Have a kernel for a dtype ready; the address of the handler."""
     handler, helper = _compiled()
     table[0] = helper.address
     table[1] = _madvise()
-    table[2 + KINDS.index(dtype)] = kernel("thin", dtype).address
+    table[2 + KINDS.index((name, dtype))] = kernel(name, dtype).address
     address: int = handler.address
     return address
 

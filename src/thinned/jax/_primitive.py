@@ -109,10 +109,10 @@ def _lower(context: Any, *operands: Any, **known: Any) -> Any:
 
 
 def _lower_on_cpu(context: Any, *operands: Any, place: Place, lanes: int, law: Law | Blocks) -> Any:
-    whole = law is THIN and not lanes and _program(context) == WHOLE
-    if not whole or not _call.is_ready(context.avals_in[0].dtype):
+    elsewhere = isinstance(law, Blocks) or lanes or _program(context) != WHOLE
+    if elsewhere or not _call.is_ready(law, context.avals_in[0].dtype):
         return _lower(context, *operands, place=place, lanes=lanes, law=law)
-    return mlir.lower_fun(_call.thin, multiple_results=False)(context, *operands, place=place)
+    return mlir.lower_fun(_call.law, multiple_results=False)(context, *operands, place=place, law=law)
 
 
 def _program(context: Any) -> str:
