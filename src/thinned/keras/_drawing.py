@@ -28,10 +28,12 @@ class Drawing(keras.Layer):  # type: ignore[misc]
 
     is_thinned = True
     parts: tuple[str, ...] = ("",)
+    word: ClassVar[str] = "rate"
+    """What Keras calls the rate, or what stands in its place."""
+
     arguments: ClassVar[tuple[str, ...]] = ()
     """The arguments that Keras' part does not write into a configuration."""
 
-    rate: Any
     site: str | None = None
     _binding: Binding | None = None
     _site_name = ""
@@ -43,24 +45,24 @@ class Drawing(keras.Layer):  # type: ignore[misc]
         is_schedule = isinstance(rate, Schedule)
         super().__init__(0.5 if is_schedule else rate, **kwargs)  # which Keras would compare with numbers
         if is_schedule:
-            self.rate = rate
-        self.check()
+            setattr(self, self.word, rate)
+        else:
+            self.check(self.amount)
         self.site = site
         remember(self, kwargs.get("name") is None)
 
     @property
     def amount(self) -> Any:
         """The rate, or what stands in its place: 0 draws nothing."""
-        return self.rate
+        return getattr(self, self.word)
 
-    def check(self) -> None:
-        """Refuse a rate that no threshold stands for.
+    def check(self, amount: Any) -> None:
+        """Refuse a constant that is no rate.
 
         Raises:
-            RateError: says why.
+            RateError: no threshold stands for it.
         """
-        if not isinstance(self.rate, Schedule):
-            threshold(self.rate)
+        threshold(amount)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Draw in training; in evaluation and at rate 0 return what needs no draw."""
@@ -113,8 +115,7 @@ class Drawing(keras.Layer):  # type: ignore[misc]
         """Keras' own, and ours; the site, where one was given; and whether Keras made the name up."""
         config: dict[str, Any] = super().get_config()
         config.update({name: getattr(self, name) for name in self.arguments})
-        if "rate" in config:
-            config["rate"] = written(config["rate"])
+        config[self.word] = written(self.amount)
         if self.site is not None:
             config["site"] = self.site
         if vars(self)["_has_automatic_name"]:
@@ -125,8 +126,7 @@ class Drawing(keras.Layer):  # type: ignore[misc]
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of `get_config`."""
         config = dict(config)
-        if "rate" in config:
-            config["rate"] = read(config["rate"])
+        config[cls.word] = read(config[cls.word])
         is_automatic = config.pop("automatic_name", False)
         layer = super().from_config(config)
         remember(layer, is_automatic)

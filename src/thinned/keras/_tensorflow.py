@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import thinned.tensorflow
 from thinned.errors import BindError
+from thinned.mask.rate import LEVELS
 from thinned.methods.schedule import Schedule
 
 DTYPE = "int64"
@@ -59,7 +60,7 @@ def keep(x: Any, rate: Any, **address: Any) -> Any:
 
 def rate_at(schedule: Schedule, step: Any) -> Any:
     """What a schedule is at a step."""
-    return schedule.at(tf.cast(step & _WORD, tf.float64), _MATHEMATICS)
+    return tf.round(schedule.at(tf.cast(step & _WORD, tf.float64), _MATHEMATICS) * LEVELS) / LEVELS
 
 
 def counting(rows: Any) -> Any:

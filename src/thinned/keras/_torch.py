@@ -9,6 +9,7 @@ import torch
 import thinned.torch
 from thinned.errors import BindError
 from thinned.keras._channels_last import drop_block
+from thinned.mask.rate import LEVELS
 from thinned.methods.schedule import Schedule
 
 DTYPE = "int64"
@@ -75,7 +76,9 @@ def keep(x: Any, rate: Any, **address: Any) -> Any:
 
 def rate_at(schedule: Schedule, step: Any) -> Any:
     """What a schedule is at a step."""
-    return schedule.at(step.double(), torch) if isinstance(step, torch.Tensor) else schedule(step)
+    if not isinstance(step, torch.Tensor):
+        return schedule(step)
+    return torch.round(schedule.at(step.double(), torch) * LEVELS) / LEVELS
 
 
 def counting(_: Any) -> Any:

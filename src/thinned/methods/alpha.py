@@ -103,7 +103,12 @@ ENTRIES = (
         name="AlphaDropout",
         row=Row("activations", "Bernoulli(rate)", sharing="none", correction="alpha affine"),
         paper=_PAPER,
-        layers=("torch.AlphaDropout", "flax.AlphaDropout", "flax.linen.AlphaDropout"),
+        layers=(
+            "torch.AlphaDropout",
+            "flax.AlphaDropout",
+            "flax.linen.AlphaDropout",
+            "keras.layers.AlphaDropout",
+        ),
         example="0.1",
         moments=moments,
     ),

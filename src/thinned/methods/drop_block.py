@@ -376,7 +376,10 @@ ENTRIES = tuple(
         f"DropBlock{ndim}d",
         _ROW,
         _PAPER,
-        layers=tuple(f"{place}.DropBlock{ndim}d" for place in ("torch", "flax", "flax.linen")),
+        layers=(
+            *(f"{place}.DropBlock{ndim}d" for place in ("torch", "flax", "flax.linen")),
+            f"keras.layers.DropBlock{ndim}D",
+        ),
         example="0.1, block_size=3",
         shape=(4, 16, *(5,) * ndim),
         cost="one pass over memory, and a draw for each place of a block",

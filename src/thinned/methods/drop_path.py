@@ -56,7 +56,7 @@ ENTRY = Entry(
         2017,
         "https://arxiv.org/abs/1605.07648",
     ),
-    layers=("torch.DropPath", "flax.DropPath", "flax.linen.DropPath"),
+    layers=("torch.DropPath", "flax.DropPath", "flax.linen.DropPath", "keras.layers.DropPath"),
     example="0.5, scale_by_keep=True",
     shape=(8, 5, 16),
     moments=moments,

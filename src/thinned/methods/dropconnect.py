@@ -124,7 +124,7 @@ ENTRIES = (
         "DropConnectLinear",
         _row("none: each example has a mask of its own"),
         _PAPER,
-        layers=("torch.DropConnectLinear",),
+        layers=("torch.DropConnectLinear", "keras.layers.DropConnect"),
         example="16, 4",
         cost="a draw for each weight and example, forward and backward; no copy of the weights",
     ),

@@ -53,7 +53,12 @@ ENTRY = Entry(
         2014,
         "https://jmlr.org/papers/v15/srivastava14a.html",
     ),
-    layers=("torch.GaussianDropout", "flax.GaussianDropout", "flax.linen.GaussianDropout"),
+    layers=(
+        "torch.GaussianDropout",
+        "flax.GaussianDropout",
+        "flax.linen.GaussianDropout",
+        "keras.layers.GaussianDropout",
+    ),
     cost="one pass over memory, and two words a pair of elements",
     moments=moments,
 )

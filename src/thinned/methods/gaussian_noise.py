@@ -44,7 +44,12 @@ ENTRY = Entry(
         1995,
         "https://doi.org/10.1162/neco.1995.7.1.108",
     ),
-    layers=("torch.GaussianNoise", "flax.GaussianNoise", "flax.linen.GaussianNoise"),
+    layers=(
+        "torch.GaussianNoise",
+        "flax.GaussianNoise",
+        "flax.linen.GaussianNoise",
+        "keras.layers.GaussianNoise",
+    ),
     example="0.1",
     cost="one pass over memory, and two words a pair of elements",
     moments=moments,

@@ -62,7 +62,12 @@ ENTRY = Entry(
         2016,
         "https://arxiv.org/abs/1512.05287",
     ),
-    layers=("torch.LockedDropout", "flax.LockedDropout", "flax.linen.LockedDropout"),
+    layers=(
+        "torch.LockedDropout",
+        "flax.LockedDropout",
+        "flax.linen.LockedDropout",
+        "keras.layers.LockedDropout",
+    ),
     shape=(5, 8, 16),
     moments=moments,
 )

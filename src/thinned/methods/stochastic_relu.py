@@ -35,7 +35,12 @@ ENTRY = Entry(
         2014,
         "https://jmlr.org/papers/v15/srivastava14a.html",
     ),
-    layers=("torch.StochasticReLU", "flax.StochasticReLU", "flax.linen.StochasticReLU"),
+    layers=(
+        "torch.StochasticReLU",
+        "flax.StochasticReLU",
+        "flax.linen.StochasticReLU",
+        "keras.layers.StochasticReLU",
+    ),
     cost="none beyond that of nn.ReLU: one pass over memory",
     moments=moments,
 )

@@ -56,7 +56,12 @@ ENTRY = Entry(
         2018,
         "https://arxiv.org/abs/1911.12675",
     ),
-    layers=("torch.UniformDropout", "flax.UniformDropout", "flax.linen.UniformDropout"),
+    layers=(
+        "torch.UniformDropout",
+        "flax.UniformDropout",
+        "flax.linen.UniformDropout",
+        "keras.layers.UniformDropout",
+    ),
     example="0.25",
     moments=moments,
 )

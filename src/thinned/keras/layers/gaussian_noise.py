@@ -7,6 +7,7 @@ import keras
 from thinned.keras._backend import backend
 from thinned.keras._drawing import Drawing
 from thinned.methods.law import check_size
+from thinned.methods.schedule import Schedule
 
 
 @keras.saving.register_keras_serializable(package="thinned")
@@ -18,14 +19,15 @@ class GaussianNoise(Drawing, keras.layers.GaussianNoise):  # type: ignore[misc]
     In a bound model `z` is `thinned.mask.normal(x.shape, seed=seed, site=name, step=step)`.
 
     Args:
-        stddev: the standard deviation, 0 <= stddev <= 1, as Keras has it; no schedule. One that is set later may be
-            larger.
+        stddev: the standard deviation, 0 <= stddev <= 1, as Keras has it; one that is set later may be larger. Or
+            a schedule of the step, in a bound model.
         seed: of the free layer's generator, an integer in [0, 2^31); by default a random one.
         site: the name of its draws in a bound model; the layer's qualified name, by default.
         **kwargs: Keras' own: `name`, `dtype`, ...
 
     Raises:
         AddressError: a seed outside [0, 2^31), or a site that is no name.
+        BindError: when called in training, a schedule in a free layer, which has no step.
         RateError: a standard deviation that is negative or no finite number.
         ValueError: Keras' own, for one above 1.
 
@@ -40,20 +42,16 @@ class GaussianNoise(Drawing, keras.layers.GaussianNoise):  # type: ignore[misc]
         https://doi.org/10.1162/neco.1995.7.1.108.
     """
 
-    stddev: float
+    word = "stddev"
 
     def __init__(
-        self, stddev: float, seed: int | None = None, site: str | None = None, **kwargs: Any
+        self, stddev: float | Schedule, seed: int | None = None, site: str | None = None, **kwargs: Any
     ) -> None:
-        check_size(stddev)
+        if not isinstance(stddev, Schedule):
+            check_size(stddev)
         super().__init__(stddev, seed=seed, site=site, **kwargs)
 
-    @property
-    def amount(self) -> Any:
-        """The standard deviation."""
-        return self.stddev
-
-    def check(self) -> None:
+    def check(self, amount: Any) -> None:
         """Nothing more: it was checked before Keras had it."""
 
     def drawn(self, x: Any, rate: Any, *at: dict[str, Any]) -> Any:
