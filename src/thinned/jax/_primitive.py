@@ -109,8 +109,9 @@ def _lower(context: Any, *operands: Any, **known: Any) -> Any:
 
 
 def _lower_on_cpu(context: Any, *operands: Any, place: Place, lanes: int, law: Law | Blocks) -> Any:
-    elsewhere = isinstance(law, Blocks) or lanes or _program(context) != WHOLE
-    if elsewhere or not _call.is_ready(law, context.avals_in[0].dtype):
+    dtype = context.avals_in[0].dtype
+    elsewhere = lanes or _program(context) != WHOLE
+    if elsewhere or isinstance(law, Blocks) or not _call.is_ready(law, dtype):
         return _lower(context, *operands, place=place, lanes=lanes, law=law)
     return mlir.lower_fun(_call.law, multiple_results=False)(context, *operands, place=place, law=law)
 
