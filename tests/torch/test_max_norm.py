@@ -147,3 +147,11 @@ class TestCalls:
         """Is refused."""
         with pytest.raises(ValueError, match="expected c"):
             tt.max_norm(torch.ones(3, 3), -1.0)
+
+    @pytest.mark.parametrize(
+        ("of", "what"), [(torch.ones(2, 2, dtype=torch.int64), "int64"), ([nn.Linear(2, 2)], "Linear")]
+    )
+    def test_what_is_no_weight(self, of, what):
+        """Integers have no ball, several modules come one by one."""
+        with pytest.raises(TypeError, match=f"got .*{what}. Call max_norm once for each"):
+            tt.max_norm(of, 1.0)

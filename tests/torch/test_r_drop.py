@@ -129,6 +129,11 @@ class TestLoss:
         with pytest.raises(ValueError, match="expected two tensors of logits"):
             tt.r_drop_loss(torch.zeros(shapes[0]), torch.zeros(shapes[1]), classes())
 
+    def test_what_is_no_tensor(self):
+        """Says where the logits are."""
+        with pytest.raises(TypeError, match=r"got dict\. Wrap the model .* \.logits"):
+            tt.r_drop_loss({"logits": torch.zeros(2, 3)}, torch.zeros(2, 3), torch.tensor([0, 1]))
+
     def test_a_wrong_weight(self):
         """Is refused."""
         with pytest.raises(ValueError, match="alpha"):

@@ -1,5 +1,7 @@
 """The table of sites, and names that the user sets."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -73,6 +75,28 @@ class TestSites:
         model[0].site = "later"
 
         assert "0" == thinned.sites(model)[0].name
+
+    def test_each_part_has_its_rate(self):
+        """The memory cell of an LSTM is zoned out at a rate of its own."""
+        layer = thinned.torch.Zoneout(nn.LSTMCell(4, 3), 0.05, 0.5)
+
+        for inputs in ((), (torch.ones(2, 1, 4),)):
+            assert [line.rate for line in thinned.sites(nn.Sequential(layer), *inputs)] == [0.05, 0.5]
+
+    def test_a_packed_sequence(self):
+        """It is an input like any other."""
+        packed = nn.utils.rnn.pack_sequence([torch.ones(5, 4), torch.ones(3, 4)])
+        (line,) = thinned.sites(nn.Sequential(thinned.torch.WeightDrop(nn.LSTM(4, 3), 0.5)), packed)
+
+        assert (line.name, line.mask_shape) == ("0/weight_hh_l0", (12, 3))
+
+    def test_a_rate_that_no_one_knows(self):
+        """A learned rate has no value on the meta device."""
+        with torch.device("meta"):
+            model = nn.Sequential(thinned.torch.ConcreteDropout(nn.Linear(4, 3)))
+
+        (line,) = thinned.sites(model)
+        assert math.isnan(line.rate)
 
     def test_what_is_no_model_is_refused(self):
         """With its type."""

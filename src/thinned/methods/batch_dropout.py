@@ -39,6 +39,21 @@ def check_groups(groups: Any) -> int:
     return groups
 
 
+def check_axis(axis: Any) -> int:
+    """Where the units are.
+
+    Raises:
+        ShareError: no whole number.
+
+    Example:
+        >>> check_axis(-1)
+        -1
+    """
+    if isinstance(axis, bool) or not isinstance(axis, int):
+        raise ShareError(f"expected axis=, where the units are, as a whole number; got {axis!r}.")
+    return axis
+
+
 def place(
     shape: Sequence[Any], groups: int = 1, *, axis: int = 1, batch: Batch | None = None, xp: Any = np
 ) -> tuple[tuple[int, ...], Window | None]:

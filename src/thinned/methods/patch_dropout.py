@@ -5,7 +5,7 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from thinned.errors import RateError
+from thinned.errors import RateError, ShareError
 from thinned.mask.address import Address
 from thinned.mask.philox import U32, philox4x32
 from thinned.mask.rate import threshold
@@ -44,6 +44,25 @@ def check_share(rate: SupportsFloat) -> None:
         raise RateError(
             "expected a rate in [0, 1), the share of tokens that leave; got 1, which leaves none."
         )
+
+
+def check_prefix(tokens: object) -> int:
+    """How many first tokens stay in any case.
+
+    Raises:
+        ShareError: no whole number from 0 on.
+
+    Example:
+        >>> check_prefix(-1)
+        Traceback (most recent call last):
+        thinned.errors.ShareError: expected num_prefix_tokens, how many first tokens stay, as a whole number ...
+    """
+    if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 0:
+        raise ShareError(
+            "expected num_prefix_tokens, how many first tokens stay, as a whole number from 0 on; got "
+            f"{tokens!r}."
+        )
+    return tokens
 
 
 def subset(

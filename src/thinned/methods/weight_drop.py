@@ -14,7 +14,7 @@ def recurrent_weights(names: Sequence[str], chosen: Iterable[str] | None = None)
 
     Args:
         names: of the network's parameters.
-        chosen: names among them; None is all `weight_hh_*`, of each layer and direction.
+        chosen: names among them, or one name; None is all `weight_hh_*`, of each layer and direction.
 
     Raises:
         ConfigurationError: a name that is not there, or none.
@@ -23,9 +23,9 @@ def recurrent_weights(names: Sequence[str], chosen: Iterable[str] | None = None)
         >>> recurrent_weights(["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"])
         ('weight_hh_l0',)
     """
-    found = tuple(
-        dict.fromkeys((name for name in names if name.startswith("weight_hh_")) if chosen is None else chosen)
-    )
+    if chosen is None:
+        chosen = (name for name in names if name.startswith("weight_hh_"))
+    found = tuple(dict.fromkeys([chosen] if isinstance(chosen, str) else chosen))
     missing = [name for name in found if name not in names]
     if missing or not found:
         raise ConfigurationError(

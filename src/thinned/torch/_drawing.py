@@ -103,9 +103,11 @@ class Drawing(nn.Module):
         mask_shape = layout(tuple(x.shape), self.shared(x)).mask_shape
         return [(part, mask_shape) for part in self.parts]
 
-    def stated_rate(self) -> float:
-        """The rate for the table of sites: `p`, and of a schedule what it is at the next step."""
-        rate = vars(self).get("p", 0.0)
+    def stated_rate(self, part: str = "") -> float:
+        """The rate of a part for the table of sites: `p`, and of a schedule what it is at the next step."""
+        return self._stated(vars(self).get("p", 0.0))
+
+    def _stated(self, rate: Any) -> float:
         if not isinstance(rate, Schedule):
             return float(rate)
         return rate(0 if self._binding is None else self._binding.step)

@@ -33,6 +33,7 @@ def max_norm(of: nn.Module | Tensor | Iterable[Tensor], c: float, axis: int = 0)
     Raises:
         ValueError: a `c` that is no such number, an axis that is not there, a module without such layers, or with
             one whose weight is computed from other parameters (`torch.nn.utils.parametrize`): give those instead.
+        TypeError: weights that are no tensors of floating-point numbers.
 
     Example:
         >>> import torch, thinned.torch
@@ -53,6 +54,13 @@ def max_norm(of: nn.Module | Tensor | Iterable[Tensor], c: float, axis: int = 0)
         found = list(_weights(of))
     else:
         bare = [of] if isinstance(of, Tensor) else list(of)
+        for weight in bare:
+            if not isinstance(weight, Tensor) or not weight.is_floating_point():
+                what = weight.dtype if isinstance(weight, Tensor) else type(weight).__name__
+                raise TypeError(
+                    f"expected a module, or weights as tensors of floating-point numbers; got {what}. Call "
+                    "max_norm once for each of several modules."
+                )
         found = [(weight, (unit_axis(weight.dim(), axis),)) for weight in bare]
     if not found:
         raise ValueError(

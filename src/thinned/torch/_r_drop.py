@@ -41,6 +41,7 @@ def r_drop(
 
     Raises:
         ValueError: an `alpha` that is no such number, or logits whose shape is no (batch, class, *rest).
+        TypeError: a model that does not return a tensor.
 
     Example:
         >>> import torch, thinned.torch
@@ -95,6 +96,7 @@ def r_drop_loss(
 
     Raises:
         ValueError: an `alpha` that is no such number, logits without a class axis, or two shapes of them.
+        TypeError: logits that are no tensor.
 
     Example:
         >>> import torch, thinned.torch
@@ -109,6 +111,12 @@ def r_drop_loss(
         equation 4.
     """
     check_alpha(alpha)
+    for logits in (first, second):
+        if not isinstance(logits, Tensor):
+            raise TypeError(
+                f"expected logits, a tensor, as what the model returns; got {type(logits).__name__}. Wrap the "
+                "model in a module that returns them, such as its .logits."
+            )
     if first.shape != second.shape or not first.dim():
         raise ValueError(
             "expected two tensors of logits of one shape, axes (batch, class, *rest) or (class); got "

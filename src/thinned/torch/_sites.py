@@ -35,9 +35,9 @@ def sites(model: nn.Module, *inputs: Any) -> Sites:
     layers: dict[str, Any] = site_layers(root) if binding is None else binding.layers
     if not inputs:
         return Sites(
-            Site(name, site_id(name), layer.stated_rate())
+            Site(name, site_id(name), layer.stated_rate(part))
             for owner, layer in layers.items()
-            for name in site_names([(owner, layer)])
+            for part, name in zip(layer.parts, site_names([(owner, layer)]), strict=True)
         )
     names = {id(layer): name for name, layer in layers.items()}
     uses: Counter[str] = Counter()
@@ -45,12 +45,12 @@ def sites(model: nn.Module, *inputs: Any) -> Sites:
 
     def note(layer: Any, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
         x: Any = args[0] if args else next(iter(kwargs.values()))
-        x = x.values() if x.is_nested else x
+        x = x.values() if isinstance(x, Tensor) and x.is_nested else x
         for part, mask_shape in layer.draws(x):
             name = part_name(names[id(layer)], part)
             used = use_name(name, uses[name])
             uses[name] += 1
-            found.append(Site(used, site_id(used), layer.stated_rate(), mask_shape))
+            found.append(Site(used, site_id(used), layer.stated_rate(part), mask_shape))
 
     modes = {module: module.training for module in root.modules()}
     handles = [layer.register_forward_pre_hook(note, with_kwargs=True) for layer in layers.values()]

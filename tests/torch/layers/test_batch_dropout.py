@@ -199,6 +199,9 @@ class TestLayer:
         """Each in words."""
         with pytest.raises(RateError):
             tt.BatchDropout(1.5)
+        for axis in (1.5, "1", None, True):
+            with pytest.raises(ShareError, match="axis=, where the units are"):
+                tt.BatchDropout(0.5, axis=axis)
         with pytest.raises(ShareError, match="groups"):
             tt.BatchDropout(0.5, 0)
         with pytest.raises(ShareError, match="axis=-1"):

@@ -20,6 +20,59 @@ def bound(layer, **kw):
     return tt.bind(nn.Sequential(layer), SEED, **kw)
 
 
+EMPTY = {
+    "rows": (lambda: tt.DropConnectLinear(6, 3), (0, 6)),
+    "sequences": (lambda: tt.DropConnectLinear(6, 3), (0, 5, 6)),
+    "moments": (lambda: tt.DropConnectLinear(6, 3, activation=torch.relu, inference="moments"), (0, 6)),
+    "signals": (lambda: tt.DropConnectConv1d(3, 4, 3, per="example"), (0, 3, 7)),
+    "images": (lambda: tt.DropConnectConv2d(3, 4, 3, per="example", groups=1), (0, 3, 7, 6)),
+}
+
+
+class TestEmpty:
+    """Batches without an example, as the last one of a loader's rank may be."""
+
+    @pytest.mark.parametrize("what", EMPTY)
+    def test_has_the_shape_of_evaluation(self, what):
+        """And gradients of zero."""
+        make, shape = EMPTY[what]
+        model, x = bound(make()), torch.zeros(shape, requires_grad=True)
+        y = model(x)
+        y.sum().backward()
+
+        assert y.shape == model.eval()(x).shape
+        assert model.thinned.step == 1
+        assert not model[0].weight.grad.any()
+        assert not model[0].bias.grad.any()
+
+
+class TestSites:
+    """The table says what masks there are."""
+
+    @pytest.mark.parametrize(
+        ("make", "shape"),
+        [
+            (lambda: tt.DropConnectLinear(6, 3), (6,)),
+            (lambda: tt.DropConnectConv1d(3, 4, 3, per="example"), (3, 7)),
+            (lambda: tt.DropConnectConv2d(3, 4, 3, per="example"), (3, 7, 6)),
+        ],
+        ids=["linear", "1d", "2d"],
+    )
+    def test_of_a_single_example(self, make, shape):
+        """Without an axis of the batch, masks have the shapes of the parameters, and are the law's."""
+        layer, x = make(), torch.randn(shape)
+        model = bound(layer)
+        thinned = {
+            name: value.detach()
+            * torch.from_numpy(keep(tuple(value.shape), 0.5, seed=SEED, site=f"0/{name}"))
+            * 2
+            for name, value in layer.named_parameters()
+        }
+
+        assert [line.mask_shape for line in tt.sites(model, x)] == [layer.weight.shape, layer.bias.shape]
+        assert torch.allclose(model(x), torch.func.functional_call(layer.eval(), thinned, x))
+
+
 class TestExamples:
     """One mask for each."""
 

@@ -131,3 +131,14 @@ class TestEmbedding:
         """PyTorch's own error."""
         with pytest.raises(IndexError, match="index out of range"):
             bound()(torch.tensor([WORDS]))
+
+    def test_of_what_is_no_embedding(self):
+        """Says what to do."""
+        with pytest.raises(TypeError, match=r"got Linear\. To make a new one"):
+            tt.EmbeddingDropout.of(nn.Linear(2, 2))
+
+    def test_meta(self):
+        """A model may be laid out without memory."""
+        layer = tt.EmbeddingDropout(WORDS, WIDTH, p=0.5, device="meta")
+
+        assert layer(IDS.to("meta")).shape == (*IDS.shape, WIDTH)

@@ -139,8 +139,22 @@ class TestList:
         assert [stack[0], stack[4], stack[8]] == list(pruned)
         assert DEPTH == len(stack.keep_every(1))
         assert ran(pruned.eval()(torch.zeros(1))) == [place % 4 == 0 for place in range(DEPTH)]
-        with pytest.raises(ValueError, match="n at least 1; got 0"):
-            stack.keep_every(0)
+
+    @pytest.mark.parametrize("n", [0, -2, 1.5, "2", True], ids=repr)
+    def test_pruning_to_no_number(self, n):
+        """Says what it takes."""
+        with pytest.raises(ValueError, match="whole number of at least 1; got"):
+            bound()[0].keep_every(n)
+
+    @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+    def test_a_part_has_the_mode_of_the_whole(self, training):
+        """Of a stack that is evaluated, a part drops nothing; and no layer's own mode is touched."""
+        stack = bound(1.0)[0].train(training)
+        stack[0].train(not training)
+
+        for part in (stack.keep_every(2), stack[:4]):
+            assert ran(part(torch.zeros(1)))[0] is not training
+            assert part[0].training is not training
 
     def test_state(self):
         """Keys are those of a plain list, and weights pass from one to the other."""

@@ -96,6 +96,21 @@ class TestTargets:
             tt.Mixout(nn.Tanh())
 
 
+class TestRefusals:
+    """Say what came."""
+
+    def test_no_module(self):
+        """A function has no weights."""
+        with pytest.raises(TypeError, match="expected a module whose weights are mixed; got builtin"):
+            tt.Mixout(torch.relu)
+
+    @pytest.mark.parametrize("target", [3, "w", {"weight": 1.0, "bias": 2.0}], ids=repr)
+    def test_no_target(self, target):
+        """Neither a module nor tensors."""
+        with pytest.raises(TypeError, match="expected a target as a module, or as tensors"):
+            tt.Mixout(nn.Linear(3, 2), target=target)
+
+
 class TestModules:
     """Of any kind."""
 

@@ -123,3 +123,9 @@ class TestArguments:
         """Those of timm."""
         layer = tt.PatchDropout(0.25, 2, True, True)
         assert "p=0.25, num_prefix_tokens=2, ordered=True, return_indices=True" in repr(layer)
+
+    @pytest.mark.parametrize("prefix", [-1, 1.5, "1", None, True], ids=repr)
+    def test_a_prefix_that_is_no_number_of_tokens(self, prefix):
+        """Refused where it is given."""
+        with pytest.raises(ShareError, match=r"num_prefix_tokens.* from 0 on; got"):
+            tt.PatchDropout(0.5, prefix)

@@ -281,3 +281,11 @@ class TestBranch:
         block = tt.StochasticDepth(Counted(), 0.5)
 
         assert copy.deepcopy(block).branch is not block.branch
+
+    @pytest.mark.parametrize("at", [0, 1], ids=["branch", "shortcut"])
+    def test_what_is_no_module(self, at):
+        """Refused where it is given."""
+        given = [nn.Identity(), nn.Identity()]
+        given[at] = torch.relu
+        with pytest.raises(TypeError, match="that are modules"):
+            tt.StochasticDepth(given[0], 0.5, given[1])

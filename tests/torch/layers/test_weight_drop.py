@@ -183,3 +183,7 @@ class TestRefusals:
         """That are not there."""
         with pytest.raises(ConfigurationError, match="'weight_hh_l7'"):
             tt.WeightDrop(lstm(), 0.5, ["weight_hh_l7"])
+
+    def test_one_name(self):
+        """A name by itself is that weight, and not its letters."""
+        assert tt.WeightDrop(lstm(), 0.5, "weight_hh_l1").parts == ("weight_hh_l1",)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from thinned.mask.sharing import layout
 from thinned.methods.batch import Batch
-from thinned.methods.batch_dropout import check_groups, place
+from thinned.methods.batch_dropout import check_axis, check_groups, place
 from thinned.methods.schedule import Schedule, check_rate
 from thinned.methods.site import check_site
 from thinned.torch._drawing import Drawing
@@ -34,7 +34,8 @@ class BatchDropout(Drawing):
 
     Raises:
         RateError: `p` outside [0, 1], NaN, or so near to 0 or 1 that no threshold tells it from them.
-        ShareError: `groups` below 1; in a call, an input without that axis, or with the batch on it.
+        ShareError: `groups` below 1, or an axis that is no number; in a call, an input without that axis, or with
+            the batch on it.
 
     Example:
         >>> import torch, thinned.torch
@@ -58,7 +59,7 @@ class BatchDropout(Drawing):
         super().__init__()
         self.p = check_rate(p)
         self.groups = check_groups(groups)
-        self.axis = axis
+        self.axis = check_axis(axis)
         check_site(site)
         self.site = site
 

@@ -1,5 +1,6 @@
 """Concrete dropout as a layer: it holds the layer that it stands before, and learns its rate."""
 
+import math
 import warnings
 from typing import Any
 
@@ -141,8 +142,8 @@ class ConcreteDropout(Drawing):
         positions = self.layer.weight.dim() - 2 if isinstance(self.layer, _ConvNd) else 0
         return tuple(range(x.dim() - positions, x.dim()))
 
-    def stated_rate(self) -> float:
-        return self.p
+    def stated_rate(self, part: str = "") -> float:
+        return math.nan if self.p_logit.is_meta else self.p
 
     def extra_repr(self) -> str:
         """The rate as it is now, and the rest."""

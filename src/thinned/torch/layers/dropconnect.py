@@ -22,6 +22,7 @@ class _DropConnect(Drawing):
     """What linear and convolutional layers share: thinned weights and biases, each at a site of its own."""
 
     p: Any
+    weight: Tensor
 
     def _begin(self, p: float | Schedule, per: str, drop_bias: bool, site: str | None) -> None:
         self.p = check_rate(p)
@@ -43,21 +44,25 @@ class _DropConnect(Drawing):
         batch = None if self._binding is None else self._binding.batch
         return 0 if batch is None else batch[0]
 
+    def _is_for_each(self, x: Tensor) -> bool:
+        """Whether there are masks for each example: a single one, without an axis of the batch, has that of all."""
+        return self.per == "example" and x.dim() > self.weight.dim() - 1
+
     def _window(self, x: Tensor, *rest: int) -> Window | None:
         return example_window(self.window(x), self._axis, *rest)
 
-    def _thinned(self, x: Tensor, part: str, copies: int = 0) -> Tensor | None:
+    def _thinned(self, x: Tensor, part: str, copies: int | None = None) -> Tensor | None:
         """The weight or the bias, thinned once, or for each of so many examples, which come first."""
         value: Tensor | None = getattr(self, part)
         if value is None or part not in self.parts:
-            return value if value is None or not copies else value.expand(copies, *value.shape)
+            return value if value is None or copies is None else value.expand(copies, *value.shape)
         address = self.address(x, part)
-        window = self._window(x, *value.shape) if copies else None
-        whole = value.expand(copies, *value.shape) if copies else value
+        window = None if copies is None else self._window(x, *value.shape)
+        whole = value if copies is None else value.expand(copies, *value.shape)
         return thin(whole, self.rate_at(self.p, address), address, (), window)
 
     def draws(self, x: Tensor) -> list[tuple[str, tuple[int, ...] | None]]:
-        copies = (x.shape[self._axis],) if self.per == "example" else ()
+        copies = (x.shape[self._axis],) if self._is_for_each(x) else ()
         return [(part, (*copies, *getattr(self, part).shape)) for part in self.parts]
 
 
@@ -144,10 +149,8 @@ class DropConnectLinear(_DropConnect, nn.Linear):
             return self.averaged(input)
         if not self.training or self.p == 0:
             y = F.linear(input, self.weight, self.bias)
-        elif self.per == "batch" or input.dim() == 1:
-            y = self._one_for_all(input)
         else:
-            y = self._one_for_each(input)
+            y = self._one_for_each(input) if self._is_for_each(input) else self._one_for_all(input)
         return y if self.activation is None else self.activation(y)
 
     def averaged(self, input: Tensor) -> Tensor:
@@ -177,7 +180,7 @@ class DropConnectLinear(_DropConnect, nn.Linear):
         y = connect(x, weight, self.rate_at(self.p, address), address, (), window)
         bias = self._thinned(input, "bias", len(examples))
         if bias is not None:
-            y = y + bias.to(y.dtype).reshape(len(examples), *(1,) * (y.dim() - 2), -1)
+            y = y + bias.to(y.dtype).reshape(len(examples), *(1,) * (y.dim() - 2), self.out_features)
         return y.movedim(0, self._axis)
 
 
@@ -215,7 +218,7 @@ class _DropConnectConv(_DropConnect, nn.modules.conv._ConvNd):
         """Thin in training; in evaluation, and at p = 0, all weights."""
         if not self.training or self.p == 0:
             return self._convolved(input, self.weight, self.bias, self.groups)
-        if self.per == "example" and input.dim() > len(self.kernel_size) + 1:
+        if self._is_for_each(input) and len(input):  # a convolution has at least one group
             return self._one_for_each(input)
         weight, bias = (self._thinned(input, part) for part in ("weight", "bias"))
         return self._convolved(input, cast(Tensor, weight), bias, self.groups)

@@ -60,7 +60,15 @@ class EmbeddingDropout(Drawing, nn.Embedding):
             embedding: whose weight and settings it has.
             p: probability of dropping.
             site: the name of its draws.
+
+        Raises:
+            TypeError: no embedding.
         """
+        if not isinstance(embedding, nn.Embedding):
+            raise TypeError(
+                f"expected an nn.Embedding to look up in; got {type(embedding).__name__}. To make a new one, call "
+                "EmbeddingDropout(num_embeddings, embedding_dim, p=...)."
+            )
         names = ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
         settings = {name: getattr(embedding, name) for name in names}
         size = embedding.num_embeddings, embedding.embedding_dim
@@ -71,7 +79,7 @@ class EmbeddingDropout(Drawing, nn.Embedding):
     def forward(self, input: Tensor) -> Tensor:
         """Look up, and in training drop."""
         found = super().forward(input)
-        if not self.training or self.p == 0:
+        if not self.training or self.p == 0 or found.is_meta:  # of meta tensors no one knows the words
             return found
         address = self.address(found)
         rate = self.rate_at(self.p, address)

@@ -55,7 +55,7 @@ class GaussianNoise(Drawing):
         size, window = self.rate_at(self.std, address), self.window(input)
         return apply(input, gaussian_noise.LAW, size, address, (), window)
 
-    def stated_rate(self) -> float:
+    def stated_rate(self, part: str = "") -> float:
         """The standard deviation, in the place of a rate."""
         if not isinstance(self.std, Schedule):
             return float(self.std)

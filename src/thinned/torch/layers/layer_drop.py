@@ -109,19 +109,24 @@ class LayerDrop(Drawing, nn.ModuleList):
             n: 1 keeps all, 2 every other one, as the paper prunes.
 
         Raises:
-            ValueError: `n` below 1.
+            ValueError: `n` is no whole number of at least 1.
         """
-        if n < 1:
-            raise ValueError(f"expected to keep every n-th layer, n at least 1; got {n}.")
-        return LayerDrop(list(self)[::n], self.p, site=self.site)
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise ValueError(f"expected to keep every n-th layer, n a whole number of at least 1; got {n!r}.")
+        return self._some(list(self)[::n])
+
+    def _some(self, layers: list[nn.Module]) -> "LayerDrop":
+        some = LayerDrop(layers, self.p, site=self.site)
+        some.training = self.training  # a part of what is evaluated must not drop
+        return some
 
     def _kept(self, rate: float, address: Address) -> tuple[bool, ...]:
         return first_kept(len(self), threshold(rate), address)  # type: ignore[arg-type]
 
     def __getitem__(self, index: Any) -> Any:
-        # PyTorch's makes a stack of a slice, and would forget the rate.
+        # PyTorch's makes a stack of a slice, and would forget the rate and the mode.
         if isinstance(index, slice):
-            return LayerDrop(list(self)[index], self.p, site=self.site)
+            return self._some(list(self)[index])
         return super().__getitem__(index)
 
     def __repr__(self) -> str:

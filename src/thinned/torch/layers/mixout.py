@@ -35,6 +35,7 @@ class Mixout(Drawing):
     Raises:
         RateError: `p` outside [0, 1], NaN, or so near to 0 or 1 that no threshold tells it from them.
         ConfigurationError: a module without parameters, or a target that lacks one or has another shape.
+        TypeError: no module, or a target that is neither a module nor tensors by their names.
 
     Example:
         >>> import torch, thinned.torch
@@ -63,6 +64,8 @@ class Mixout(Drawing):
         site: str | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"expected a module whose weights are mixed; got {type(module).__name__}.")
         self.module = module
         self.p = check_rate(p)
         parameters = dict(module.named_parameters())
@@ -120,6 +123,13 @@ def _targets(
 ) -> dict[str, Tensor]:
     """A copy of each parameter's target."""
     given = dict(target.named_parameters()) if isinstance(target, nn.Module) else target
+    if given is not None and not (
+        isinstance(given, Mapping) and all(isinstance(value, Tensor) for value in given.values())
+    ):
+        raise TypeError(
+            "expected a target as a module, or as tensors by the names of its parameters; got "
+            f"{type(target).__name__}. Give module.state_dict() of the pretrained one."
+        )
     found = {name: value if given is None else given.get(name) for name, value in parameters.items()}
     wrong = [name for name, value in found.items() if value is None or value.shape != parameters[name].shape]
     if wrong or not found:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from thinned.errors import BindError, ShareError
-from thinned.methods.patch_dropout import check_share, count
+from thinned.methods.patch_dropout import check_prefix, check_share, count
 from thinned.methods.schedule import Schedule, check_rate
 from thinned.methods.site import check_site
 from thinned.torch._drawing import Drawing
@@ -32,7 +32,8 @@ class PatchDropout(Drawing):
 
     Raises:
         RateError: `p` outside [0, 1), or NaN.
-        ShareError: an input that is not (batch, token, *rest), or has no token behind the prefix.
+        ShareError: a prefix that is no number of tokens; an input that is not (batch, token, *rest), or has no
+            token behind the prefix.
         BindError: a bound batch that is not axis 0, or a schedule under `torch.compile`.
 
     Example:
@@ -63,7 +64,8 @@ class PatchDropout(Drawing):
             check_share(p)
         check_site(site)
         self.site = site
-        self.num_prefix_tokens, self.ordered, self.return_indices = num_prefix_tokens, ordered, return_indices
+        self.num_prefix_tokens = check_prefix(num_prefix_tokens)
+        self.ordered, self.return_indices = ordered, return_indices
 
     def forward(self, x: Tensor) -> Any:
         """Fewer tokens in training, `x` itself in evaluation and at p = 0."""

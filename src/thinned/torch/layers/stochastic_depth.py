@@ -37,7 +37,7 @@ class StochasticDepth(Drawing):
 
     Raises:
         RateError: `p` outside [0, 1], NaN, or so near to 0 or 1 that no threshold tells it from them.
-        TypeError: a branch that returns something else than a tensor.
+        TypeError: a branch that is no module, or returns something else than a tensor.
         ValueError: a branch whose result has not the shape of the shortcut's.
 
     Example:
@@ -68,6 +68,12 @@ class StochasticDepth(Drawing):
         site: str | None = None,
     ) -> None:
         super().__init__()
+        for module in (branch,) if shortcut is None else (branch, shortcut):
+            if not isinstance(module, nn.Module):
+                raise TypeError(
+                    "expected a branch, and a shortcut, that are modules, whose parameters have gradients where "
+                    f"they are not run; got {type(module).__name__}. Write the function as the forward of a module."
+                )
         self.branch, self.shortcut = branch, shortcut
         self.p = check_rate(p)
         check_site(site)

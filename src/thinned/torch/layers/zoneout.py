@@ -54,6 +54,9 @@ class _Zoning(Drawing):
         rates = f"p={self.p}" + (f", p_cell={self.p_cell}" if self.p_cell is not None else "")
         return rates + (f", site={self.site!r}" if self.site is not None else "")
 
+    def stated_rate(self, part: str = "") -> float:
+        return self._stated(self.p if part != MEMORY or self.p_cell is None else self.p_cell)
+
     def _rates(self) -> list[Any]:
         """One for each part."""
         return [self.p, self.p if self.p_cell is None else self.p_cell][: len(self.parts)]
