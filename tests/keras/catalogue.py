@@ -81,8 +81,8 @@ def _blocks(block, channel, share=()):
             mask = np.moveaxis(keep_blocks(np.moveaxis(x, -1, 1).shape, LEVEL, block, share=1, **at), 1, -1)
         else:
             mask = last(x.shape, block, **at)
-        kept = mask.reshape(len(x), -1).mean(1).reshape(-1, *[1] * (x.ndim - 1))
-        return np.where(mask, x * (1 / kept).astype("float32"), np.float32(0))
+        kept = mask.reshape(len(x), -1).sum(1).reshape(-1, *[1] * (x.ndim - 1))
+        return np.where(mask, x * (mask[0].size / kept).astype("float32"), np.float32(0))
 
     return expected
 
