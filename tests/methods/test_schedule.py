@@ -5,13 +5,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import thinned
 from tests.strategies import SCHEDULES, WORDS
 from thinned.errors import RateError
 from thinned.mask.rate import LEVELS
-from thinned.methods.schedule import Schedule, check_rate
+from thinned.methods.schedule import Schedule, changes, check_rate
 
 
 class TestValues:
@@ -164,3 +165,17 @@ class TestSchedule:
         schedule = thinned.linear(0, 0.5, steps=3)
 
         assert {schedule} == {pickle.loads(pickle.dumps(schedule)), Schedule("linear", 0, 0.5, 3)}  # noqa: S301
+
+
+class TestChanges:
+    """`changes`: a schedule for programs that have no float64."""
+
+    @settings(max_examples=25)
+    @given(schedule=SCHEDULES, steps=st.lists(WORDS, min_size=1, max_size=20))
+    def test_thresholds_are_those_of_a_call(self, schedule, steps):
+        """At any step of 32 bits, and around each change."""
+        first, sign, moved = changes(schedule)
+        around = [int(step) + offset for step in moved[:: max(1, len(moved) // 20)] for offset in (-1, 0)]
+        for step in [*steps, *around]:
+            level = first + sign * int(np.searchsorted(moved, np.uint32(step), side="right"))
+            assert round(schedule(step) * 65536) == level
