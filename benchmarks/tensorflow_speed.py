@@ -47,10 +47,58 @@ def rows(kind: str, wrap: Callable[..., Any], goal: float) -> Iterator[Row]:
             )
 
 
+def laws(kind: str, wrap: Callable[..., Any]) -> Iterator[Row]:
+    """The other laws against the obvious expression of each, forward, at 2^22."""
+    step, x, maps = tf.constant(3, tf.int64), tf.random.normal([1 << 22]), tf.random.normal([64, 32, 32, 64])
+    at = {"seed": 0, "step": step}
+    pairs: dict[str, tuple[Any, Callable[..., Any], Callable[..., Any], str]] = {
+        "alpha_dropout": (x, lambda x, law: law(x, 0.5, **at), _alpha, "tf.where(uniform < keep, ...)"),
+        "uniform_dropout": (x, lambda x, law: law(x, 0.25, **at), _uniform, "x * tf.random.uniform"),
+        "gaussian_dropout": (x, lambda x, law: law(x, 0.5, **at), _gaussian, "x * tf.random.normal"),
+        "gaussian_noise": (x, lambda x, law: law(x, 0.5, **at), _noise, "x + tf.random.normal"),
+        "drop_block": (maps, lambda x, law: law(x, 0.1, 7, **at), _blocks, "uniform < gamma, max_pool2d"),
+    }
+    for name, (inputs, call, peer, words) in pairs.items():
+        mine, theirs = wrap(partial(call, law=getattr(thinned.tensorflow, name))), wrap(peer)
+        yield compare(
+            f"{kind}, {name}, forward, 2^22",
+            lambda mine=mine, x=inputs: mine(x),  # type: ignore[misc]
+            words,
+            lambda theirs=theirs, x=inputs: theirs(x),  # type: ignore[misc]
+            0,
+        )
+
+
+def _alpha(x: Any) -> Any:
+    return 0.8864 * tf.where(tf.random.uniform(tf.shape(x)) >= 0.5, x, -1.7581) + 0.7792
+
+
+def _uniform(x: Any) -> Any:
+    return x * tf.random.uniform(tf.shape(x), 0.0, 2.0)
+
+
+def _gaussian(x: Any) -> Any:
+    return x * tf.random.normal(tf.shape(x), 1.0, 1.0)
+
+
+def _noise(x: Any) -> Any:
+    return x + tf.random.normal(tf.shape(x), 0.0, 0.5)
+
+
+def _blocks(x: Any) -> Any:
+    """As implementations do: one scale of the batch, blocks that grow around their centres."""
+    seeds = tf.cast(tf.random.uniform(tf.shape(x)) < 0.1 / 49, tf.float32)
+    kept = 1 - tf.nn.max_pool2d(seeds, 7, 1, "SAME")
+    return x * kept * (tf.cast(tf.size(kept), tf.float32) / tf.reduce_sum(kept))
+
+
 CASES = {
     "eager": partial(rows, "eager", lambda function: function, 0),
     "graph": partial(rows, "tf.function", tf.function, GOAL),
     "xla": partial(rows, "XLA", partial(tf.function, jit_compile=True), GOAL),
+    "laws eager": partial(laws, "eager", lambda function: function),
+    "laws graph": partial(laws, "tf.function", tf.function),
+    "laws xla": partial(laws, "XLA", partial(tf.function, jit_compile=True)),
 }
 
 if __name__ == "__main__":
