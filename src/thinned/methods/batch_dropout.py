@@ -126,7 +126,12 @@ ENTRY = Entry(
         2015,
         "https://arxiv.org/abs/1502.02478",
     ),
-    layers=("torch.BatchDropout", "flax.BatchDropout", "flax.linen.BatchDropout"),
+    layers=(
+        "torch.BatchDropout",
+        "flax.BatchDropout",
+        "flax.linen.BatchDropout",
+        "keras.layers.BatchDropout",
+    ),
     example="0.5, groups=2",
     cost="one pass over memory; with thinned.torch.compact less than no dropout, where layers are wide",
     moments=moments,

@@ -7,7 +7,7 @@ import keras
 from thinned.keras._backend import backend
 from thinned.keras._drawing import Alike, Drawing, Shape
 from thinned.methods.batch import Batch
-from thinned.methods.batch_dropout import check_groups, place
+from thinned.methods.batch_dropout import check_axis, check_groups, place
 from thinned.methods.schedule import Schedule
 
 
@@ -26,7 +26,7 @@ class BatchDropout(Drawing, Alike):
         axis: where the units are; the last, by default.
 
     Raises:
-        ShareError: `groups` below 1; in a call, an input without that axis, or with the batch on it.
+        ShareError: `groups` below 1, or an `axis` that is no whole number; in a call, an input without that axis, or with the batch on it.
 
     Example:
         >>> import keras, thinned.keras
@@ -53,7 +53,7 @@ class BatchDropout(Drawing, Alike):
     ) -> None:
         super().__init__(rate, seed=seed, site=site, **kwargs)
         self.groups = check_groups(groups)
-        self.axis = axis
+        self.axis = check_axis(axis)
 
     def drawn(self, x: Any, rate: Any, *at: dict[str, Any]) -> Any:
         """Zero, or scaled."""
