@@ -138,7 +138,11 @@ class Drawing(nnx.Module, Kind):
         return found
 
     def set_view(self, deterministic: bool | None = None) -> None:
-        """What `nnx.view` asks for."""
+        """What `nnx.view` calls, and whose arguments `nnx.view_info` reads.
+
+        Args:
+            deterministic: True in evaluation.
+        """
         if deterministic is not None:
             self.deterministic = deterministic
 
