@@ -31,6 +31,10 @@ class Drawing(nnx.Module, Kind):
     bound_name = ""
     look: int | None = None
 
+    # What `nnx.view` calls: Flax's own, since `nnx.view_info` reads its docstring by Flax's indentation. Before 0.12
+    # there is none.
+    set_view: Any = getattr(nnx.Dropout, "set_view", None)
+
     def __init__(
         self,
         *,
@@ -136,15 +140,6 @@ class Drawing(nnx.Module, Kind):
         """How often it has drawn in this call."""
         found: Array = self.use[...][3]
         return found
-
-    def set_view(self, deterministic: bool | None = None) -> None:
-        """What `nnx.view` calls, and whose arguments `nnx.view_info` reads.
-
-        Args:
-            deterministic: True in evaluation.
-        """
-        if deterministic is not None:
-            self.deterministic = deterministic
 
 
 class Common(TypedDict, total=False):
