@@ -31,7 +31,7 @@ class Drawing(nnx.Module, Kind):
     bound_name = ""
     look: int | None = None
 
-    # What `nnx.view` calls: Flax's own, since `nnx.view_info` reads its docstring by Flax's indentation. Before 0.12
+    # What `nnx.view` calls: Flax's own, since `nnx.view_info` reads its docstring by its indentation. Before 0.12
     # there is none.
     set_view: Any = getattr(nnx.Dropout, "set_view", None)
 
