@@ -124,7 +124,12 @@ ENTRIES = (
         "DropConnectLinear",
         _row("none: each example has a mask of its own"),
         _PAPER,
-        layers=("torch.DropConnectLinear", "keras.layers.DropConnect"),
+        layers=(
+            "torch.DropConnectLinear",
+            "flax.DropConnectLinear",
+            "flax.linen.DropConnectDense",
+            "keras.layers.DropConnect",
+        ),
         example="16, 4",
         cost="a draw for each weight and example, forward and backward; no copy of the weights",
     ),

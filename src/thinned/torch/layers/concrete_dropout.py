@@ -77,7 +77,8 @@ class ConcreteDropout(Drawing):
         self.site = site
         self.layer = layer
         weight = layer.weight
-        self.p_logit = nn.Parameter(torch.tensor(logit_of(p), dtype=weight.dtype, device=weight.device))
+        # One axis, as the paper's own code has it: torch.distributed's fully_shard takes no parameter without.
+        self.p_logit = nn.Parameter(torch.full((1,), logit_of(p), dtype=weight.dtype, device=weight.device))
         self.weight_regulariser = check_positive("weight_regulariser", weight_regulariser, zero=True)
         self.dropout_regulariser = check_positive("dropout_regulariser", dropout_regulariser, zero=True)
         self.temperature = check_positive("a temperature", temperature)
@@ -96,7 +97,7 @@ class ConcreteDropout(Drawing):
     @property
     def rate(self) -> Tensor:
         """The same as a tensor of one number, with a gradient."""
-        return torch.sigmoid(self.p_logit)
+        return torch.sigmoid(self.p_logit[0])
 
     def forward(self, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """The layer behind relaxed dropout in training; in evaluation, the layer."""
@@ -105,7 +106,7 @@ class ConcreteDropout(Drawing):
         if not torch.compiler.is_compiling():
             self._watch()
         share, address, window = self.shared(input), self.address(input), self.window(input)
-        x = relaxed(input, self.p_logit, self.temperature, address, share, window)
+        x = relaxed(input, self.p_logit[0], self.temperature, address, share, window)
         return self.layer(x, *args, **kwargs)  # type: ignore[no-any-return]
 
     def regulariser(self) -> Tensor:
@@ -114,7 +115,7 @@ class ConcreteDropout(Drawing):
         inputs = self.layer.in_channels if isinstance(self.layer, _ConvNd) else self.layer.in_features
         squares = self.layer.weight.square().sum()
         return penalty(  # type: ignore[no-any-return]
-            self.p_logit,
+            self.p_logit[0],
             squares,
             inputs,
             self.weight_regulariser,
