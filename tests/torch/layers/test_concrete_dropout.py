@@ -6,8 +6,11 @@ import warnings
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch._dynamo.testing import CompileCounter
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.utils.checkpoint import checkpoint
 
 import thinned
@@ -273,6 +276,25 @@ class TestWarning:
             model.load_state_dict(net().state_dict())
             model(torch.randn(5, 8))
             self.steps(frozen, 5)
+
+
+class TestSharded:
+    """A model that `torch.distributed` shards."""
+
+    def test_learns_as_the_whole(self):
+        """`fully_shard` takes its parameters; the rate can be read, and the regulariser has its gradient."""
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+        try:
+            models = [tt.bind(net(), 0) for _ in range(2)]
+            fully_shard(models[0], mesh=init_device_mesh("cpu", (1,)))
+            for model in models:
+                trained(model)
+
+            (sharded, whole) = ([model[0].p, model[2].p] for model in models)
+            assert sharded == whole
+            assert whole != [0.1, 0.3]
+        finally:
+            dist.destroy_process_group()
 
 
 class TestErrors:
