@@ -164,7 +164,9 @@ def drop(
         if written.is_leaf and written.requires_grad and torch.is_grad_enabled():
             x.mul_(1)  # raises what autograd says of leaves, before a byte is written
         return cast(Tensor, _ThinInPlace.apply(x, how, where))  # type: ignore[no-untyped-call]
-    return cast(Tensor, _Thin.apply(x, how, where))  # type: ignore[no-untyped-call]
+    if not (x.requires_grad and torch.is_grad_enabled()) and not is_forward_mode():
+        return _kernel.thin(_kernel.DROP, x, how, where)  # nobody asks for a gradient: autograd costs as much again
+    return cast(Tensor, _apply_thin(torch._C._functorch.unwrap_if_dead(x), how, where))
 
 
 def _into(
@@ -298,6 +300,10 @@ class _Thin(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
         return _again(tangent, *ctx.address)
+
+
+# `Function.apply` looks for transformations, which `is_traced` has done; that takes a fifth of a small call's time.
+_apply_thin: Callable[..., Any] = super(torch.autograd.Function, _Thin).apply
 
 
 class _ThinInPlace(torch.autograd.Function):
