@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import thinned.torch as tt
 from tests.torch.truth import WHERE, mask, same
@@ -109,6 +110,55 @@ class TestRefusals:
         """Neither a module nor tensors."""
         with pytest.raises(TypeError, match="expected a target as a module, or as tensors"):
             tt.Mixout(nn.Linear(3, 2), target=target)
+
+
+class Blocks(nn.Module):
+    """Two blocks, each by a checkpoint or not; it counts its calls, and holds what it calls twice."""
+
+    def __init__(self, reentrant=None):
+        super().__init__()
+        torch.manual_seed(1)
+        self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 6)
+        self.order = [self.first, self.second]
+        self.run = self.block
+        self.reentrant, self.calls = reentrant, 0
+
+    def block(self, x, place):
+        """By the list, and by the name."""
+        return torch.tanh(self.order[place](x)) + (self.first if place == 0 else self.second)(x)
+
+    def forward(self, x):
+        """One behind the other."""
+        self.calls += 1
+        for place in range(2):
+            x = (
+                self.run(x, place)
+                if self.reentrant is None
+                else checkpoint(self.run, x, place, use_reentrant=self.reentrant, preserve_rng_state=False)
+            )
+        return x
+
+
+class TestCheckpointsInside:
+    """A wrapped encoder may checkpoint its own blocks."""
+
+    @staticmethod
+    def gradients(reentrant, steps=2):
+        """Of the input and of all weights, by steps whose backward passes come last."""
+        zeros = {key: torch.zeros_like(value) for key, value in Blocks().state_dict().items()}
+        model = tt.bind(nn.Sequential(tt.Mixout(Blocks(reentrant), 0.5, zeros)), SEED)
+        x = torch.ones(3, 6, requires_grad=True)
+        for y in [model(x) for _ in range(steps)]:
+            y.square().sum().backward()
+        assert model[0].module.calls == steps
+        assert all(parameter.is_leaf for parameter in model.parameters())
+        return [x.grad, *(parameter.grad for parameter in model.parameters())]
+
+    @pytest.mark.parametrize("reentrant", [False, True], ids=["not reentrant", "reentrant"])
+    def test_compute_again_with_the_mixed_weights(self, reentrant):
+        """Gradients are those without checkpoints, and not those of the raw weights."""
+        for with_one, without in zip(self.gradients(reentrant), self.gradients(None), strict=True):
+            torch.testing.assert_close(with_one, without)
 
 
 class TestModules:

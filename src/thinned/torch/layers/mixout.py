@@ -11,6 +11,7 @@ from thinned.methods.schedule import Schedule, check_rate
 from thinned.methods.site import check_site
 from thinned.torch._drawing import Drawing
 from thinned.torch._mixout import mixout
+from thinned.torch._shadow import run_with
 
 
 class Mixout(Drawing):
@@ -88,8 +89,11 @@ class Mixout(Drawing):
             target = self.get_buffer(_buffer(name)).to(weight.dtype)
             mixed[name] = mixout(weight, target, rate, seed=seed, site=at, step=step, draw=draw)
         recurrent = any(isinstance(part, nn.RNNBase) for part in self.module.modules())
-        run = _run_recurrent if recurrent else torch.func.functional_call
-        return run(self.module, mixed, args, kwargs)
+        if (
+            torch.compiler.is_compiling() and not recurrent
+        ):  # PyTorch's recurrent networks break a graph anyway
+            return torch.func.functional_call(self.module, mixed, args, kwargs)
+        return run_with(self.module, mixed, args, kwargs)
 
     def extra_repr(self) -> str:
         """The rate."""
@@ -98,19 +102,6 @@ class Mixout(Drawing):
     def draws(self, x: Tensor) -> list[tuple[str, tuple[int, ...] | None]]:
         parameters = dict(self.module.named_parameters())
         return [(name, tuple(parameters[name].shape)) for name in self.parts]
-
-
-@torch.compiler.disable  # type: ignore[untyped-decorator]
-def _run_recurrent(
-    module: nn.Module, weights: dict[str, Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """PyTorch's recurrent networks keep a list of their weights, which would hold on to the call's graph."""
-    try:
-        return torch.func.functional_call(module, weights, args, kwargs)
-    finally:
-        for part in module.modules():
-            if isinstance(part, nn.RNNBase):
-                part._update_flat_weights()
 
 
 def _buffer(name: str) -> str:

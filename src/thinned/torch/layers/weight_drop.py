@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from thinned.methods.schedule import Schedule, check_rate
@@ -11,6 +10,7 @@ from thinned.methods.site import check_site
 from thinned.methods.weight_drop import recurrent_weights
 from thinned.torch._drawing import Drawing
 from thinned.torch._functional import thin
+from thinned.torch._shadow import run_with
 
 
 class WeightDrop(Drawing):
@@ -87,7 +87,7 @@ class WeightDrop(Drawing):
         for name in self.parts:
             address = self.address(x, name)
             thinned[name] = thin(getattr(self.module, name), self.rate_at(self.p, address), address)
-        return _run_with(self.module, thinned, input, hx)
+        return run_with(self.module, thinned, (input, hx), {})
 
     def extra_repr(self) -> str:
         """The rate, and which weights."""
@@ -96,17 +96,3 @@ class WeightDrop(Drawing):
 
     def draws(self, x: Tensor) -> list[tuple[str, tuple[int, ...] | None]]:
         return [(name, tuple(getattr(self.module, name).shape)) for name in self.parts]
-
-
-@torch.compiler.disable  # type: ignore[untyped-decorator]
-def _run_with(rnn: nn.RNNBase, weights: dict[str, Tensor], input: Any, hx: Any) -> Any:
-    """Call a network with other weights, by a shadow of it: it has all that it has, but its list of weights.
-
-    Parameters that are swapped and restored would be wrong for another thread, and PyTorch's list of weights
-    would hold on to the last call's graph.
-    """
-    rnn._update_flat_weights()  # else the shadow may find its list out of date, and make it anew
-    shadow = object.__new__(type(rnn))
-    flat = zip(rnn._flat_weights_names, rnn._flat_weights, strict=True)
-    shadow.__dict__.update(rnn.__dict__, _flat_weights=[weights.get(name, weight) for name, weight in flat])
-    return shadow(input, hx)
