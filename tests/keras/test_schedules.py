@@ -97,3 +97,24 @@ class TestSchedules:
         """Is none of these."""
         with pytest.raises(RateError, match=r"schedule.along\(place, count\)"):
             L.Dropout(thinned.linear(0.0, 0.5))
+
+    @pytest.mark.slow
+    @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated", "ignore:Dynamo d")
+    def test_compiled(self):
+        """`jit_compile=True` trains as eager code does: rates, blocks, groups and weights of a step are its own."""
+        x, found = inputs((8, 4, 3, 5, 6)), []
+        for jitted in (False, True):
+            keras.utils.set_random_seed(0)
+            layers = [
+                L.DropBlock3D(self.RATE, 2),
+                L.BatchDropout(self.RATE, 2),
+                keras.layers.Flatten(),
+                L.DropConnect(1, self.RATE),
+            ]
+            model = tk.bind(keras.Sequential([keras.Input(x.shape[1:]), *layers]), 3)
+            model.compile(optimizer=keras.optimizers.SGD(1e-3), loss="mse", jit_compile=jitted)
+            found.append([model.train_on_batch(x, ones(8, 1)) for _ in range(4)])
+            model.reset_metrics()
+
+        # Losses are sums of some hundred products, rounded in another order: far below any mask's effect.
+        np.testing.assert_allclose(*found, rtol=1e-5)

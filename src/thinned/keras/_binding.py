@@ -98,6 +98,8 @@ class Binding:
         self.layers = layers
         for name, layer in layers.items():
             vars(layer).update(_binding=self, _site_name=name)
+            for part in layer.parts:
+                self.site(part_name(name, part), 0)  # now, and not where a compiler reads the code
         for _, layer in walk(self.root):
             if layer is not self.root and getattr(layer, "_remat_mode", None):
                 vars(layer)["rematerialized_call"] = _watched(self, layer)

@@ -89,6 +89,11 @@ def _chance(rate: Any, size: int) -> Any:
     if not isinstance(rate, Tensor):
         return seed_threshold(rate, size) / WIDE_LEVELS
     level = torch.round(rate.double().clamp(0, 1) * LEVELS).long()
-    table = torch.as_tensor(seed_thresholds(size).astype("int64"), device=rate.device)
-    found = table[level.clamp(max=LEVELS - 1)].double() / WIDE_LEVELS
+    found = _table(size).to(rate.device)[level.clamp(max=LEVELS - 1)].double() / WIDE_LEVELS
     return torch.where(level == LEVELS, torch.ones_like(found), found)
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _table(size: int) -> Tensor:
+    """The threshold of every rate; a compiler that reads the code would compute it step by step."""
+    return torch.as_tensor(seed_thresholds(size).astype("int64"))

@@ -26,7 +26,8 @@ class BatchDropout(Drawing, Alike):
         axis: where the units are; the last, by default.
 
     Raises:
-        ShareError: `groups` below 1, or an `axis` that is no whole number; in a call, an input without that axis, or with the batch on it.
+        ShareError: `groups` below 1, or an `axis` that is no whole number; in a call, an input without that axis,
+            or with the batch on it.
 
     Example:
         >>> import keras, thinned.keras
