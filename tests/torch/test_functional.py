@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 import thinned.torch as tt
 from tests.strategies import RATES, addresses, places, strided
@@ -149,6 +150,13 @@ class TestErrors:
         """Only floats drop."""
         with pytest.raises(DtypeError, match=f"float32, .* got {dtype} of shape \\(3,\\); "):
             tt.dropout(torch.ones(3).to(dtype), 0.5, seed=seed)
+
+    @pytest.mark.parametrize("x", [[1.0], None, nn.utils.rnn.pack_sequence([torch.ones(2)])], ids=type)
+    @pytest.mark.parametrize("method", [tt.dropout, tt.gaussian_dropout])
+    def test_what_is_no_tensor(self, method, x):
+        """Says what came."""
+        with pytest.raises(DtypeError, match=f"a tensor to drop from; got {type(x).__name__}"):
+            method(x, 0.5, seed=0)
 
     @pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan"), 1e-6, 1 - 1e-6, "0.5", True])
     @pytest.mark.parametrize("seed", [0, torch.tensor(0)], ids=["eager", "traced"])

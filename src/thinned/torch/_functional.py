@@ -165,7 +165,9 @@ def drop(
             x.mul_(1)  # raises what autograd says of leaves, before a byte is written
         return cast(Tensor, _ThinInPlace.apply(x, how, where))  # type: ignore[no-untyped-call]
     if not (x.requires_grad and torch.is_grad_enabled()) and not is_forward_mode():
-        return _kernel.thin(_kernel.DROP, x, how, where)  # nobody asks for a gradient: autograd costs as much again
+        return _kernel.thin(
+            _kernel.DROP, x, how, where
+        )  # nobody asks for a gradient: autograd costs as much again
     return cast(Tensor, _apply_thin(torch._C._functorch.unwrap_if_dead(x), how, where))
 
 
@@ -235,6 +237,11 @@ def _coordinates(address: tuple[Coordinate, ...]) -> Coordinates:
 def _by_operator(x: Tensor, rate: Any, address: tuple[Coordinate, ...], window: Window | None) -> bool:
     """Whether the registered operator must be used: something traces, or a part of the address is a tensor."""
     if is_traced(x, rate, *address):
+        if not isinstance(x, Tensor):
+            raise DtypeError(
+                f"expected a tensor to drop from; got {type(x).__name__}. Give it as one, torch.as_tensor(x); of a "
+                "packed sequence, its data."
+            )
         return True
     return window is not None and any(isinstance(value, Tensor) for value in window[1])
 
