@@ -99,7 +99,12 @@ class TestSchedules:
             L.Dropout(thinned.linear(0.0, 0.5))
 
     @pytest.mark.slow
-    @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated", "ignore:Dynamo d")
+    @pytest.mark.filterwarnings(
+        # What PyTorch's compiler says of its own code, and of Keras'.
+        "ignore:`torch.jit.script:DeprecationWarning",
+        "ignore:The .grad attribute of a Tensor that is not a leaf",
+        "ignore:Dynamo d",
+    )
     def test_compiled(self):
         """`jit_compile=True` trains as eager code does: rates, blocks, groups and weights of a step are its own."""
         x, found = inputs((8, 4, 3, 5, 6)), []
