@@ -151,8 +151,19 @@ def _is_wrapped(owner: nn.Module, part: str) -> bool:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """A model without DDP's and `torch.compile`'s wrappers."""
+    """A model without DDP's and `torch.compile`'s wrappers.
+
+    Raises:
+        TypeError: no module.
+    """
     while isinstance(model, (nn.parallel.DistributedDataParallel, torch._dynamo.OptimizedModule)):
         inner = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model._orig_mod
         model = inner
+    if not isinstance(model, nn.Module):
+        what = (
+            f"the class {model.__name__}"
+            if isinstance(model, type)
+            else f"an object of type {type(model).__name__}"
+        )
+        raise TypeError(f"expected a module of PyTorch; got {what}.")
     return model

@@ -40,7 +40,8 @@ def convert(
             Where several match a layer, the first counts. What a rule may swap is a dropout layer, or an
             `nn.Identity` that keeps the place of one, as timm and PEFT have it at rate 0. A ramp over the depth
             (`thinned.linear` or `cosine` without steps) becomes one rate for each layer, in the model's order, from
-            the first to the last that the rule swaps.
+            the first to the last that the rule swaps. Where a block has two drop paths that are to have one rate,
+            give each its own rule: `"*.drop_path1"` and `"*.drop_path2"`.
         seed: with one, the model is bound as well; see `bind`. Loading a state dict of a bound model brings its
             seed and step with it; to begin a new run from its weights, `bind` again.
         dry_run: report what would be done, and do nothing.
@@ -55,6 +56,7 @@ def convert(
         RateError: a layer whose rate no threshold stands for; nothing is swapped then.
         AddressError: a seed outside its width.
         BindError: no seed, where a rule would swap a layer of a bound model.
+        TypeError: no PyTorch module.
 
     Example:
         >>> import torch, thinned, thinned.torch
@@ -68,9 +70,8 @@ def convert(
           2: Dropout(p=0.5, inplace=False)
     """
     if rules is not None and not isinstance(rules, Mapping):
-        raise ConvertError(
-            f"expected rules as a mapping from patterns to layers; got {rules!r}. A seed is named: seed={rules!r}."
-        )
+        hint = f"A seed is named: seed={rules!r}." if isinstance(rules, int) else "Write {pattern: layer}."
+        raise ConvertError(f"expected rules as a mapping from patterns to layers; got {rules!r}. {hint}")
     root = unwrapped(model)
     names = _names(root)
     swaps, unreached = planned(root, names, rules or {})

@@ -90,9 +90,9 @@ def relu_dropout(
         tensor([0., 0., 0., 0., 0., 2., 0., 2.])
     """
     address = (seed, site, step, draw)
-    if _by_operator(x, rate, address, window) or is_forward_mode():
+    if by_operator(x, rate, address, window) or is_forward_mode():
         return thin(torch.relu(x), rate, address, share, window)
-    how, where = plan(tuple(x.shape), cast(float, rate), share, window), _coordinates(address)
+    how, where = plan(tuple(x.shape), cast(float, rate), share, window), checked(address)
     return cast(Tensor, _ReluThin.apply(x, how, where))  # type: ignore[no-untyped-call]
 
 
@@ -120,11 +120,11 @@ def dropout_add(
     """
     _check_like(x, residual, "a residual")
     address = (seed, site, step, draw)
-    if _by_operator(x, rate, address, window) or is_traced(residual) or is_forward_mode():
+    if by_operator(x, rate, address, window) or is_traced(residual) or is_forward_mode():
         # In float32 for half types: one rounding, as in the fused kernel.
         exact = torch.float64 if x.dtype == torch.float64 else torch.float32
         return (residual.to(exact) + thin(x.to(exact), rate, address, share, window)).to(x.dtype)
-    how, where = plan(tuple(x.shape), cast(float, rate), share, window), _coordinates(address)
+    how, where = plan(tuple(x.shape), cast(float, rate), share, window), checked(address)
     return cast(Tensor, _ThinAdd.apply(x, residual, how, where))  # type: ignore[no-untyped-call]
 
 
@@ -138,12 +138,12 @@ def thin(
     inplace: bool = False,
 ) -> Tensor:
     """`dropout` with its address in one piece; `inplace` writes over `x`, under autograd's rules."""
-    if _by_operator(x, rate, address, window):
+    if by_operator(x, rate, address, window):
         if x.is_nested:
             return ragged(x, share, window, lambda values: thin(values, rate, address))
         result = thin_at(x, ticket(rate, address), share, window)
         return x.copy_(result) if inplace else result
-    return drop(x, cast(float, rate), _coordinates(address), share, window, inplace=inplace)
+    return drop(x, cast(float, rate), checked(address), share, window, inplace=inplace)
 
 
 def drop(
@@ -168,7 +168,7 @@ def drop(
         return _kernel.thin(
             _kernel.DROP, x, how, where
         )  # nobody asks for a gradient: autograd costs as much again
-    return cast(Tensor, _apply_thin(torch._C._functorch.unwrap_if_dead(x), how, where))
+    return cast(Tensor, _apply_thin(_unwrap(x), how, where))
 
 
 def _into(
@@ -186,10 +186,10 @@ def _into(
             "expected tensors that need no gradient with out=..., as in PyTorch; got one that requires it. "
             "Call it under torch.no_grad(), or leave out away."
         )
-    if _by_operator(x, rate, address, window) or is_traced(out):
+    if by_operator(x, rate, address, window) or is_traced(out):
         return out.copy_(thin(x, rate, address, share, window))
     how = plan(tuple(x.shape), cast(float, rate), share, window)
-    _kernel.thin_into(out, _kernel.DROP, x, how, _coordinates(address))
+    _kernel.thin_into(out, _kernel.DROP, x, how, checked(address))
     return out
 
 
@@ -230,11 +230,12 @@ def operands(
     return x, at, axes, list(sizes), starts, list(ids)
 
 
-def _coordinates(address: tuple[Coordinate, ...]) -> Coordinates:
+def checked(address: tuple[Coordinate, ...]) -> Coordinates:
+    """An address without tensors, as integers in their widths."""
     return coordinates(*address)  # type: ignore[arg-type]
 
 
-def _by_operator(x: Tensor, rate: Any, address: tuple[Coordinate, ...], window: Window | None) -> bool:
+def by_operator(x: Tensor, rate: Any, address: tuple[Coordinate, ...], window: Window | None) -> bool:
     """Whether the registered operator must be used: something traces, or a part of the address is a tensor."""
     if is_traced(x, rate, *address):
         if not isinstance(x, Tensor):
@@ -280,7 +281,7 @@ def ragged(x: Any, share: Share, window: object, drop: Callable[[Tensor], Tensor
 
 def _again(x: Tensor, how: Plan, where: Coordinates) -> Tensor:
     """A plan once more at its address: what a gradient is. Itself differentiable, and traceable."""
-    if torch._C._functorch.is_legacy_batchedtensor(x):  # autograd's is_grads_batched, which knows no operator
+    if _is_legacy(x):  # autograd's is_grads_batched, which knows no operator
         return _plain.thin(_kernel.DROP, x, how, where, None)
     if is_traced(x):
         layout = how.where
@@ -290,6 +291,9 @@ def _again(x: Tensor, how: Plan, where: Coordinates) -> Tensor:
     if torch.is_grad_enabled():
         return cast(Tensor, _Thin.apply(x, how, where))  # type: ignore[no-untyped-call]
     return _kernel.thin(_kernel.DROP, x, how, where)
+
+
+_is_legacy = torch._C._functorch.is_legacy_batchedtensor
 
 
 class _Thin(torch.autograd.Function):
@@ -310,6 +314,7 @@ class _Thin(torch.autograd.Function):
 
 
 # `Function.apply` looks for transformations, which `is_traced` has done; that takes a fifth of a small call's time.
+_unwrap = torch._C._functorch.unwrap_if_dead
 _apply_thin: Callable[..., Any] = super(torch.autograd.Function, _Thin).apply
 
 
@@ -341,11 +346,7 @@ class _ReluThin(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (output,) = ctx.saved_tensors
-        if (
-            torch.is_grad_enabled()
-            or is_traced(gradient)
-            or torch._C._functorch.is_legacy_batchedtensor(gradient)
-        ):
+        if torch.is_grad_enabled() or is_traced(gradient) or _is_legacy(gradient):
             return _plain.relu_gradient(gradient, output, ctx.scale), None, None
         return _kernel.relu_gradient(gradient, output, ctx.scale), None, None
 

@@ -10,7 +10,7 @@ from thinned.kernels.execute import Coordinates
 from thinned.mask.sharing import Share, Window, shared_axes
 from thinned.methods.law import Law, LawPlan, plan
 from thinned.torch import _kernel, _operator, _plain
-from thinned.torch._functional import _by_operator, _coordinates, is_transformed, operands, ragged
+from thinned.torch._functional import by_operator, checked, is_transformed, operands, ragged
 from thinned.torch._ticket import Coordinate, is_traced, signed, ticket
 
 Address = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
@@ -37,13 +37,13 @@ def apply(
         window: where `x` is part of a larger tensor.
         inplace: write over `x`, under autograd's rules.
     """
-    if _by_operator(x, value, address, window):
+    if by_operator(x, value, address, window):
         if x.is_nested:
             return ragged(x, share, window, lambda values: apply(values, law, value, address))
         result = apply_at(x, law, ticket(value, address, law.measure), share, window)
     else:
         how = plan(tuple(x.shape), law, law.amount(cast(float, value)), share, window)
-        result = _run(x, how, _coordinates(address))
+        result = _run(x, how, checked(address))
     return x.copy_(result) if inplace else result
 
 
@@ -68,11 +68,11 @@ def draws(
     axes = shared_axes(len(shape), share)
     local = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
     result = torch.empty(local, dtype=dtype or torch.get_default_dtype(), device=device)
-    if _by_operator(result, value, address, window):
+    if by_operator(result, value, address, window):
         return apply_at(result, law, ticket(value, address, law.measure), share, window)
     _kernel.check_dtype(result)
     how = plan(local, law, law.amount(cast(float, value)), share, window)
-    return _kernel.drawn(result, how, _coordinates(address))
+    return _kernel.drawn(result, how, checked(address))
 
 
 def _run(x: Tensor, how: LawPlan, where: Coordinates) -> Tensor:

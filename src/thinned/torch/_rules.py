@@ -65,7 +65,12 @@ def _only_read(root: nn.Module) -> dict[nn.Module, str]:
     return found
 
 
-def _check_template(pattern: str, template: Any) -> None:
+def _check_template(pattern: Any, template: Any) -> None:
+    if not isinstance(pattern, str):
+        raise ConvertError(
+            f"expected patterns over layers' names, such as '*.dropout'; got {pattern!r} of type "
+            f"{type(pattern).__name__}. Write names as text."
+        )
     if not isinstance(template, nn.Module) or not hasattr(type(template), "is_thinned"):
         raise ConvertError(
             f"expected a layer of thinned.torch as what {pattern!r} becomes, such as thinned.torch.Dropout(0.1); "

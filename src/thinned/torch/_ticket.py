@@ -24,11 +24,13 @@ def is_traced(x: Tensor, *values: Any) -> bool:
     for value in values:  # any() would take a microsecond for its generator
         if isinstance(value, Tensor):
             return True
-    return (
-        torch._C._functorch.peek_interpreter_stack() is not None
-        or torch._C._len_torch_dispatch_stack() > 0
-        or torch._C._get_tracing_state() is not None
-    )
+    return _transformation() is not None or _dispatch_modes() > 0 or _tracing() is not None
+
+
+# By names of our own: in a small call each attribute on the way to them is looked up in cold memory.
+_transformation = torch._C._functorch.peek_interpreter_stack
+_dispatch_modes = torch._C._len_torch_dispatch_stack
+_tracing = torch._C._get_tracing_state
 
 
 def is_forward_mode() -> bool:

@@ -24,7 +24,8 @@ class ConcreteDropout(Drawing):
         y = layer(x (1 - z) / (1 - p)),   z = sigmoid((log(p / (1 - p)) + log((1 - u) / u)) / t)
 
     `u = thinned.mask.uniform(x.shape, seed=seed, site=name, step=step)` in a bound model, one draw for all
-    positions before a convolution. The rate `p` falls to 0 unless the loss contains the regulariser, which is
+    positions before a convolution. The rate `p` falls to 0 unless the loss contains the regulariser,
+    `layer.regulariser()` or, for all such layers of a model, `thinned.torch.concrete_regulariser(model)`:
 
         w ||W||^2 / (1 - p)  +  d K (p log p + (1 - p) log(1 - p)),   K inputs, or a convolution's channels
 

@@ -22,12 +22,14 @@ class EmbeddingDropout(Drawing, nn.Embedding):
 
     Args:
         *args: of `nn.Embedding`: num_embeddings, embedding_dim, padding_idx, ...
-        p: probability of dropping, 0 <= p <= 1, or a schedule of the step; may be set later.
+        p: probability of dropping, 0 <= p <= 1, or a schedule of the step; may be set later. It is given by
+            name, since the third argument in order is `padding_idx`.
         site: the name of its draws in a bound model; the layer's qualified name, by default.
         **kwargs: of `nn.Embedding`.
 
     Raises:
         RateError: `p` outside [0, 1], NaN, or so near to 0 or 1 that no threshold tells it from them.
+        TypeError: a rate in the place of `padding_idx`.
 
     Example:
         >>> import torch, thinned.torch
@@ -45,6 +47,11 @@ class EmbeddingDropout(Drawing, nn.Embedding):
     p: Any
 
     def __init__(self, *args: Any, p: float | Schedule = 0.1, site: str | None = None, **kwargs: Any) -> None:
+        if len(args) > 2 and isinstance(args[2], (float, Schedule)):
+            raise TypeError(
+                f"expected padding_idx, an index, after the sizes, as in nn.Embedding; got {args[2]!r}. A rate is named: "
+                f"p={args[2]!r}."
+            )
         super().__init__(*args, **kwargs)
         self.p = check_rate(p)
         check_site(site)
