@@ -127,7 +127,7 @@ class TestArguments:
 
     def test_begin_and_switches(self):
         """The same for the step at which something begins."""
-        with pytest.raises(RateError, match="got begin=-1"):
+        with pytest.raises(RateError, match="got after=-1"):
             thinned.late(0.5, after=-1)
         with pytest.raises(RateError, match="got steps=None"):
             thinned.linear(0, 0.5, begin=3)

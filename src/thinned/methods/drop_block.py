@@ -116,8 +116,8 @@ def block_sizes(block_size: BlockSize, positions: int) -> tuple[int, ...]:
     """
     if not 1 <= positions <= 3:
         raise ShapeError(
-            "expected an array with axes (batch, channel, *positions), and one to three axes of positions; got "
-            f"{max(positions + 2, 0)} axes. Add the axes that are missing with unsqueeze."
+            "expected an array with axes for batch and channel, and one to three axes of positions; got "
+            f"{max(positions + 2, 0)} axes. Add the axes that are missing."
         )
     try:
         given = tuple(block_size) if isinstance(block_size, Sequence) else (block_size,) * positions

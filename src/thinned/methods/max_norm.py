@@ -60,7 +60,7 @@ def unit_axis(axes: int, axis: int) -> int:
     if axes < 2 or not -axes <= axis < axes:
         raise ValueError(
             f"expected weights with an axis {axis} of units, and others along which their incoming weights lie; "
-            f"got {axes} axes."
+            f"got {axes} axes. Leave biases out, or give the module that has them."
         )
     return axis % axes
 

@@ -19,7 +19,22 @@ _HEAD = """# The catalogue
 One row of the table is one regulariser: what is perturbed, the law of the draws, which elements share a draw, what
 keeps the expectation, and where the rate comes from. Each is a file in `src/thinned/methods/`, with its equation
 and its moments; each draws at an address, in every framework that the last table names.
-`python -m thinned.methods.page > docs/catalogue.md` writes this page from `thinned.catalogue()`.
+`help(thinned.torch.WeightDrop)`, and so on, has the arguments, an example, the errors, and where we differ from the
+paper. `python -m thinned.methods.page > docs/catalogue.md` writes this page from `thinned.catalogue()`.
+"""
+
+_SCHEDULES = """## Rates that follow the step or the depth
+
+Where the table says "scheduled", a layer takes one of these in the place of its rate. Steps are those of the bound
+model: a free layer has none, and says so.
+
+| schedule | rate |
+| --- | --- |
+| `thinned.linear(0.0, 0.5, steps=1000)` | rises, or falls, from step to step; `begin=` says from which on |
+| `thinned.cosine(0.0, 0.5, steps=1000)` | the same, along half a cosine |
+| `thinned.early(0.5, until=1000)` | 0.5 before step 1000, then 0 |
+| `thinned.late(0.5, after=1000)` | 0 before step 1000, then 0.5 |
+| `thinned.linear(0.0, 0.2)`, or `cosine`, without `steps` | from layer to layer, in a rule of PyTorch's `convert` |
 """
 
 
@@ -41,6 +56,7 @@ def page(entries: Iterable[Entry]) -> str:
                 for e in entries
             ),
         ),
+        _SCHEDULES,
         "## Papers and costs\n",
         _table(
             ["method", "paper", "cost of a training step"],

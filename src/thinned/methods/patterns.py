@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
+_NUMBER = re.compile(r"(?<![^.])\d+(?=\.)")
+"""A number before the last part of a name; for the last one `*` would match the neighbours as well."""
 
 
 def matches(pattern: str, names: Iterable[str]) -> list[str]:
@@ -23,11 +24,13 @@ def matches(pattern: str, names: Iterable[str]) -> list[str]:
 
 
 def nearest(pattern: str, names: Iterable[str], count: int = 3) -> list[str]:
-    """The patterns that a user may have meant: names like this one, with `*` for the numbers in them.
+    """The patterns that a user may have meant: names like this one, with `*` for the numbers on the way to them.
 
     Example:
         >>> nearest("*.drop_pth", ["blocks.0.drop_path", "blocks.1.drop_path", "head.drop", "norm"])
         ['blocks.*.drop_path', 'head.drop', 'norm']
+        >>> nearest("2", ["1", "3.1"])
+        ['1', '*.1']
     """
     general = dict.fromkeys(_NUMBER.sub("*", name) for name in names)
     return sorted(general, key=lambda name: _distance(pattern, name))[:count]

@@ -268,13 +268,18 @@ def check_rate(rate: Rate) -> Rate:
     return rate
 
 
+_CALLED = {"early": {"start": "rate", "begin": "until"}, "late": {"end": "rate", "begin": "after"}}
+"""What the user calls a schedule's parts, where it is not as here."""
+
+
 def _checked(schedule: Schedule, *, least: int) -> Schedule:
+    called = _CALLED.get(schedule.name, {})
     for name in ("start", "end"):
         value = getattr(schedule, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
             raise RateError(
-                f"expected a schedule that stays in [0, 1], the probability of dropping; got {name}={value!r} in "
-                f"{schedule.name}(...)."
+                f"expected a schedule that stays in [0, 1], the probability of dropping; got "
+                f"{called.get(name, name)}={value!r} in {schedule.name}(...)."
             )
     for name, lowest in (("steps", least), ("begin", 0)):
         value = getattr(schedule, name)
@@ -282,6 +287,7 @@ def _checked(schedule: Schedule, *, least: int) -> Schedule:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value < 1 << 32:
             raise RateError(
-                f"expected a whole number in [{lowest}, 2^32); got {name}={value!r} in {schedule.name}(...)."
+                f"expected a whole number in [{lowest}, 2^32); got {called.get(name, name)}={value!r} in "
+                f"{schedule.name}(...)."
             )
     return schedule

@@ -16,7 +16,8 @@ class Site:
         name: of the layer, as every framework has it.
         id: the site's number in the law, the first four bytes of the name's SHA-256.
         rate: probability of dropping.
-        mask_shape: of the mask, 1 on shared axes; an axis whose size is not known yet is None, and so is
+        mask_shape: of the mask, 1 on shared axes; DropBlock's is that of its seeds, one for each place of a block,
+            those across the border among them. An axis whose size is not known yet is None, and so is
             the whole where nothing is known.
     """
 

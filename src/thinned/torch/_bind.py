@@ -160,10 +160,5 @@ def unwrapped(model: nn.Module) -> nn.Module:
         inner = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model._orig_mod
         model = inner
     if not isinstance(model, nn.Module):
-        what = (
-            f"the class {model.__name__}"
-            if isinstance(model, type)
-            else f"an object of type {type(model).__name__}"
-        )
-        raise TypeError(f"expected a module of PyTorch; got {what}.")
+        raise TypeError(f"expected a module of PyTorch; got {model!r:.60} of type {type(model).__name__}.")
     return model

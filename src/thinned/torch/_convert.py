@@ -70,8 +70,10 @@ def convert(
           2: Dropout(p=0.5, inplace=False)
     """
     if rules is not None and not isinstance(rules, Mapping):
-        hint = f"A seed is named: seed={rules!r}." if isinstance(rules, int) else "Write {pattern: layer}."
-        raise ConvertError(f"expected rules as a mapping from patterns to layers; got {rules!r}. {hint}")
+        raise ConvertError(
+            f"expected rules as a mapping from patterns to layers; got {rules!r}. "
+            + (f"A seed is named: seed={rules!r}." if isinstance(rules, int) else "Write {pattern: layer}.")
+        )
     root = unwrapped(model)
     names = _names(root)
     swaps, unreached = planned(root, names, rules or {})

@@ -49,8 +49,8 @@ class EmbeddingDropout(Drawing, nn.Embedding):
     def __init__(self, *args: Any, p: float | Schedule = 0.1, site: str | None = None, **kwargs: Any) -> None:
         if len(args) > 2 and isinstance(args[2], (float, Schedule)):
             raise TypeError(
-                f"expected padding_idx, an index, after the sizes, as in nn.Embedding; got {args[2]!r}. A rate is named: "
-                f"p={args[2]!r}."
+                f"expected padding_idx, an index, after the sizes, as in nn.Embedding; got {args[2]!r}. A rate is "
+                f"named: p={args[2]!r}."
             )
         super().__init__(*args, **kwargs)
         self.p = check_rate(p)
