@@ -171,6 +171,13 @@ class TestErrors:
         with pytest.raises(DtypeError, match=rf"float32, .* got {dtype} of shape \(3,\); "):
             tj.dropout(jnp.ones(3).astype(dtype), 0.5, seed=0)
 
+    @pytest.mark.parametrize("x", [None, "abc", object()], ids=["None", "str", "object"])
+    def test_what_is_no_array(self, x):
+        """It is refused by name."""
+        for function in (tj.dropout, tj.stochastic_relu, tj.gaussian_noise, tj.drop_block):
+            with pytest.raises(DtypeError, match=rf"an array to drop from; got {type(x).__name__}\..*jnp\."):
+                function(x, 0.5, *((3,) if function is tj.drop_block else ()), seed=0)
+
     def test_symbolic_shape(self):
         """A program for all sizes cannot know where an element lies."""
         rows = jax.export.symbolic_shape("rows")

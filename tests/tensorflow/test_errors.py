@@ -22,6 +22,12 @@ class TestErrors:
         with pytest.raises(DtypeError, match=rf"got {dtype.name} of shape \(3,\); convert it with tf.cast"):
             call(tf.constant(["a"] * 3) if dtype == tf.string else tf.zeros(3, dtype), 0.5, seed=0)
 
+    @pytest.mark.parametrize("x", [None, object(), [[1.0], []]], ids=lambda x: type(x).__name__)
+    def test_what_is_no_tensor(self, call, x):
+        """It is refused by name."""
+        with pytest.raises(DtypeError, match=rf"a tensor to drop from; got {type(x).__name__}\. Give it as one"):
+            call(x, 0.5, seed=0)
+
     @pytest.mark.parametrize(
         "x",
         [tf.ragged.constant([[1.0], []]), tf.sparse.from_dense([1.0]), tf.IndexedSlices(ONES, tf.range(4))],

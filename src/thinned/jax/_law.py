@@ -51,9 +51,15 @@ def checked(x: ArrayLike) -> Array:
     """As an array.
 
     Raises:
-        DtypeError: no floats, or of 8 bits.
+        DtypeError: no array, no floats, or of 8 bits.
     """
-    x = jnp.asarray(x)
+    try:
+        x = jnp.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise DtypeError(
+            f"expected an array to drop from; got {type(x).__name__}. Give it as one, jnp.asarray(x); of a tree, "
+            "call jax.tree.map."
+        ) from error
     if x.dtype.name not in _DTYPES:
         raise DtypeError(
             f"expected an array of float32, float64, bfloat16 or float16; got {x.dtype} of shape {x.shape}; "

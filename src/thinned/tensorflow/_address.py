@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from thinned.errors import AddressError, RateError
-from thinned.mask.address import Address
+from thinned.mask.address import coordinates as plain_coordinates
 from thinned.mask.rate import LEVELS, threshold
 from thinned.methods.law import bits, check_size
 
@@ -15,6 +15,8 @@ Tensor: TypeAlias = Any
 """A `tf.Tensor`; TensorFlow is not annotated."""
 
 Coordinate: TypeAlias = SupportsIndex | str | Tensor
+
+_PLAIN = (int, str, float)
 
 _WIDTHS = {"seed": 64, "site": 32, "step": 32, "draw": 16}
 
@@ -42,18 +44,28 @@ class Counter(NamedTuple):
     high: Tensor
 
 
+def is_tensor(value: Any) -> bool:
+    """`tf.is_tensor`, which needs ten microseconds to say no of a number."""
+    return type(value) not in _PLAIN and bool(tf.is_tensor(value))
+
+
 def coordinates(address: Sequence[Coordinate]) -> Coordinates:
     """Read and check an address. Variables are read now, so that a gradient finds what they held.
 
     Raises:
         AddressError: a coordinate outside its width, or a tensor that is not one integer.
     """
+    held = [is_tensor(value) for value in address]
     # The plain ones are checked together, with zeros for those that a tensor holds.
-    plain = Address(*(0 if tf.is_tensor(value) else value for value in address))  # type: ignore[arg-type]
+    plain = plain_coordinates(
+        *(0 if is_held else value for is_held, value in zip(held, address, strict=True))
+    )
+    if True not in held:
+        return Coordinates(*plain)
     return Coordinates(
         *(
-            _integer(name, value) if tf.is_tensor(value) else getattr(plain, name)
-            for name, value in zip(Coordinates._fields, address, strict=True)
+            _integer(name, value) if is_held else number
+            for name, is_held, value, number in zip(Coordinates._fields, held, address, plain, strict=True)
         )
     )
 
@@ -72,7 +84,7 @@ def level(rate: Any) -> int | Tensor:
     Raises:
         RateError: a constant rate that no threshold stands for, or a tensor that is not one number.
     """
-    if not tf.is_tensor(rate):
+    if not is_tensor(rate):
         return threshold(rate)
     # Widening is exact, and so is the multiplication: a float32 quantises as it would in float32.
     value = _number("a rate", rate)
@@ -88,7 +100,7 @@ def size(value: Any) -> int | Tensor:
     Raises:
         RateError: a constant that is negative or no finite number, or a tensor that is not one number.
     """
-    if not tf.is_tensor(value):
+    if not is_tensor(value):
         return bits(check_size(value))
     number = _number("a standard deviation", value)
     return bits(float(number)) if tf.executing_eagerly() else number

@@ -84,7 +84,12 @@ def dense(x: Any) -> Tensor:
             f"expected a dense tensor; got a {type(x).__name__}, whose elements have no index in a mask. Drop "
             "from its values, or from x.to_tensor() or tf.sparse.to_dense(x)."
         )
-    x = tf.convert_to_tensor(x)
+    try:
+        x = tf.convert_to_tensor(x)
+    except (TypeError, ValueError) as error:
+        raise DtypeError(
+            f"expected a tensor to drop from; got {type(x).__name__}. Give it as one, tf.convert_to_tensor(x)."
+        ) from error
     check_dtype(x.dtype, x.shape)
     return x
 
@@ -104,18 +109,24 @@ def check_dtype(dtype: Any, shape: Any) -> None:
 
 def _run(x: Tensor, draw: Draw) -> Tensor:
     """The law at an address; its gradient is a law at the same address, and draws again."""
+    if tf.executing_eagerly():
+        return _drawn(x, draw=draw)
+    return tf.custom_gradient(lambda x: _with_gradient(x, draw))(x)
+
+
+def _with_gradient(x: Tensor, draw: Draw) -> Any:
     shape, slope = x.shape, draw.law.gradient  # of the input a gradient needs no more
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def drawn(x: Tensor) -> Any:
-        def gradient(upstream: Tensor) -> Tensor:
-            if slope is None:
-                return upstream
-            return _run(tf.ensure_shape(upstream, shape), draw._replace(law=slope))
+    def gradient(upstream: Tensor) -> Tensor:
+        if slope is None:
+            return upstream
+        return _run(tf.ensure_shape(upstream, shape), draw._replace(law=slope))
 
-        return _execute(x, draw), gradient
+    return _execute(x, draw), gradient
 
-    return drawn(x)
+
+_drawn = tf.custom_gradient(_with_gradient)
+"""Made once, since that takes time. Only in eager mode may it have arguments that are no tensors."""
 
 
 def _execute(x: Tensor, draw: Draw) -> Tensor:
