@@ -276,3 +276,18 @@ class TestPeft:
         assert all(
             layer.p == 0.3 for name, layer in model.named_modules() if name.endswith("lora_dropout.default")
         )
+
+
+def test_a_rule_for_what_fused_attention_only_reads():
+    """The attention of timm calls its dropout where it is not fused; where it is, the error says how to reach it."""
+    model = vit()
+    rules = {"*.attn_drop": tt.AttentionDropout(0.25, per="head")}
+
+    with pytest.raises(ConvertError, match="set fused_attn = False there"):
+        tt.convert(model, rules, seed=0)
+
+    for block in model.blocks:
+        block.attn.fused_attn = False
+    tt.convert(model, rules, seed=0)
+    names = [line.name for line in thinned.sites(model, torch.zeros(1, 3, 32, 32))]
+    assert [f"blocks.{place}.attn.attn_drop" for place in range(3)] == [n for n in names if "attn_drop" in n]

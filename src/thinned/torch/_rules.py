@@ -31,10 +31,7 @@ def planned(
         found = _matched(pattern, names)
         for module in found:
             if module in read:
-                unreached[module] = (
-                    f"{pattern!r} cannot reach it, since {read[module]} reads its p and drops in a function; set "
-                    "that, and use thinned.torch.patched"
-                )
+                unreached[module] = f"{pattern!r} cannot reach it, since {read[module]}"
         reached = [module for module in found if module not in read]
         if not reached:
             name = names[found[0]][0]
@@ -54,14 +51,22 @@ def planned(
 
 
 def _only_read(root: nn.Module) -> dict[nn.Module, str]:
-    """Dropout layers that no one calls, as in transformers' attention; and the class that reads their rate."""
+    """Dropout layers that no one calls, as in the attention of transformers and timm; and what their owner does."""
     found: dict[nn.Module, str] = {}
     for owner in root.modules():
+        kind = type(owner).__name__
         for name, part in owner.named_children():
-            if isinstance(part, nn.modules.dropout._DropoutNd) and is_only_read(
-                type(owner).forward, name, "p"
-            ):
-                found[part] = type(owner).__name__
+            if not isinstance(part, nn.modules.dropout._DropoutNd):
+                continue
+            if is_only_read(type(owner).forward, name, "p"):
+                found[part] = (
+                    f"{kind} reads its p and drops in a function; set that, and use thinned.torch.patched"
+                )
+            elif name == "attn_drop" and getattr(owner, "fused_attn", False):
+                found[part] = (
+                    f"{kind} reads its p while its fused_attn is True, and drops in a function; set fused_attn = "
+                    "False there, or set p, and use thinned.torch.patched"
+                )
     return found
 
 

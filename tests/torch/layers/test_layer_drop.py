@@ -82,6 +82,16 @@ class TestRunning:
 
         assert other.grad == 0
 
+    @pytest.mark.parametrize("layer", [nn.Linear(4, 3), nn.LSTM(4, 4)], ids=["other shape", "tuple"])
+    def test_a_layer_that_cannot_be_left_out(self, layer):
+        """What it gives must be able to stand where its input stood."""
+        stack = tt.LayerDrop([layer], 2**-16)
+
+        with pytest.raises(
+            ValueError, match=f"since any of them may be dropped; got .* from {type(layer).__name__}"
+        ):
+            stack(torch.ones(2, 4))
+
 
 class TestLoops:
     """`running`, for a loop of the user's own."""

@@ -33,6 +33,7 @@ class LayerDrop(Drawing, nn.ModuleList):
 
     Raises:
         RateError: `p` outside [0, 1], NaN, or so near to 0 or 1 that no threshold tells it from them.
+        ValueError: when called, a layer whose result has not the shape of its input.
 
     Example:
         >>> import torch, thinned.torch
@@ -69,11 +70,11 @@ class LayerDrop(Drawing, nn.ModuleList):
         if decides_by_data(x, rate, address):
             mask = thin(torch.ones(len(layers), device=x.device), rate, address) != 0
             for place, layer in enumerate(layers):
-                x = torch.where(mask[place], layer(x, *args, **kwargs), x)
+                x = torch.where(mask[place], _like(x, layer, layer(x, *args, **kwargs)), x)
             return x
         kept = self._kept(rate, address)
         for layer, runs in zip(layers, kept, strict=True):
-            x = layer(x, *args, **kwargs) if runs else x
+            x = _like(x, layer, layer(x, *args, **kwargs)) if runs else x
         dropped = [layer for layer, runs in zip(layers, kept, strict=True) if not runs]
         return skipped(x, dropped, (args, kwargs)) if dropped else x
 
@@ -136,3 +137,14 @@ class LayerDrop(Drawing, nn.ModuleList):
 
     def draws(self, x: Tensor) -> list[tuple[str, tuple[int, ...] | None]]:
         return [("", (len(self),))]
+
+
+def _like(x: Tensor, layer: nn.Module, y: Any) -> Tensor:
+    """What a layer gave, which must be able to stand where its input stood."""
+    if not isinstance(y, Tensor) or y.shape != x.shape:
+        what = f"shape {tuple(y.shape)}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
+        raise ValueError(
+            f"expected layers that return a tensor of their input's shape, {tuple(x.shape)}, since any of them may "
+            f"be dropped; got {what} from {type(layer).__name__}. For other layers write the loop over running(x)."
+        )
+    return y
