@@ -279,7 +279,7 @@ class TestPeft:
 
 
 def test_a_rule_for_what_fused_attention_only_reads():
-    """The attention of timm calls its dropout where it is not fused; where it is, the error says how to reach it."""
+    """The attention of timm calls its dropout where it is not fused; else an error says how to reach it."""
     model = vit()
     rules = {"*.attn_drop": tt.AttentionDropout(0.25, per="head")}
 
