@@ -272,6 +272,15 @@ class TestDropConnect:
         y = layer.clone(deterministic=True).apply(variables, x)
         np.testing.assert_allclose(dense, y, rtol=1e-6, atol=1e-6)
 
+    @linear
+    def test_no_examples(self, per):
+        """An empty batch has an empty output, and gradients of zeros."""
+        net = tf.bind(nnx.Sequential(tf.DropConnectLinear(6, 4, 0.5, per=per, rngs=nnx.Rngs(0))), SEED)
+        gradient = nnx.grad(lambda net: net(jnp.ones((0, 6))).sum())(net)
+
+        assert (0, 4) == net(jnp.ones((0, 6))).shape
+        assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradient))
+
     def test_free(self):
         """Keys of its own stream."""
         one, two = (tf.DropConnectLinear(6, 4, rngs=nnx.Rngs(0)) for _ in range(2))

@@ -251,6 +251,19 @@ class TestBind:
 
         assert same(expected(1), other(X))
 
+    @pytest.mark.parametrize("writeable", [True, False])
+    def test_a_state_in_numpys_arrays(self, net, writeable):
+        """As checkpoints restore it, perhaps for reading only; the step is not counted in the restored array."""
+        net(X)
+        saved = jax.tree.map(np.array, nnx.to_pure_dict(nnx.state(net)))
+        saved["thinned"].flags.writeable = writeable
+        other = tf.bind(Net(nnx.Rngs(7)), seed=8)
+        nnx.update(other, saved)
+
+        assert same(expected(1), other(X))
+        assert same(expected(2), other(X))
+        assert [3, 0, 1] == saved["thinned"].tolist()
+
     def test_a_copy_goes_its_own_way(self, net):
         """`nnx.clone` copies the address too."""
         copy = nnx.clone(net)

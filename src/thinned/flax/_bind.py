@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, SupportsIndex, overload
 
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from flax import nnx
 
@@ -147,5 +148,13 @@ def _call(model: Any, run: Callable[[], Any]) -> Any:
         thread.roots.pop()
         for layer, earlier in zip(layers.values(), before, strict=False):
             layer.close(*earlier)
-    address[...] = jnp.stack([low, high, step + drew.astype(jnp.uint32)])
+    _write(address, jnp.stack([low, high, step + drew.astype(jnp.uint32)]))
     return result
+
+
+def _write(address: Address, words: Any) -> None:
+    """Into the variable, and not into an array of NumPy's that a restored state has left in it."""
+    if isinstance(address[...], np.ndarray):
+        address.update_from_state(Address(words))
+    else:
+        address[...] = words

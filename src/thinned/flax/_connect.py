@@ -60,12 +60,12 @@ class Connected(Kind):
         if "bias" in addresses:
             copies = jnp.broadcast_to(bias, (x.shape[0], *bias.shape))
             bias = thinned.jax.dropout(copies, rate, **addresses["bias"])
-            bias = bias.reshape(x.shape[0], *(1,) * (y.ndim - 2), -1)
+            bias = bias.reshape(x.shape[0], *(1,) * (y.ndim - 2), y.shape[-1])
         return y + bias.astype(y.dtype)
 
     def _each(self, x: Array, weight: Array, rate: Any, address: dict[str, Any]) -> Array:
         """Each example by weights of its own: one after the other, so that there is one copy of them at a time."""
-        whole = (x.shape[0], *weight.shape)
+        whole = (max(x.shape[0], 1), *weight.shape)  # of no examples, too, the loop's body is traced
 
         @jax.checkpoint  # else a loop would keep every copy for its backward pass
         def one(number: Array, row: Array) -> Array:

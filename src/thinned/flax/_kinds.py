@@ -12,7 +12,6 @@ from jax import Array
 
 import thinned.jax
 from thinned.errors import BindError, ShapeError
-from thinned.mask.rate import LEVELS
 from thinned.mask.sharing import Window, layout
 from thinned.methods import alpha, batch_dropout, drop_block, drop_path, locked_dropout
 from thinned.methods.schedule import Schedule, changes
@@ -193,10 +192,7 @@ def rate_at(layer: Kind, step: Any) -> Any:
             f"expected a bound model for {type(layer).__name__} with {rate}, whose rate follows the model's step; "
             "got a free layer. Call thinned.flax.bind(model, seed)."
         )
-    first, sign, steps = changes(rate)
-    moved = jnp.searchsorted(steps, jnp.asarray(step, jnp.uint32), side="right") if len(steps) else 0
-    level = jnp.asarray(first + sign * moved, jnp.float32)
-    return level / LEVELS
+    return changes(rate).at(step, jnp)
 
 
 def stated(rate: Any, step: int = 0) -> float:

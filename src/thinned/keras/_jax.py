@@ -1,6 +1,5 @@
 """Keras on JAX: addresses as arrays, so that no step compiles anything anew."""
 
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -8,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import thinned.jax
-from thinned.mask.rate import LEVELS
 from thinned.methods.schedule import Schedule, changes
 
 DTYPE = "uint32"
@@ -52,15 +50,7 @@ def keep(x: Any, rate: Any, **address: Any) -> Any:
 
 def rate_at(schedule: Schedule, step: Any) -> Any:
     """What a schedule is at a step, exactly: its thresholds are integers."""
-    first, sign, steps = _changes(schedule)
-    level = first + sign * jnp.searchsorted(steps, jnp.asarray(step, jnp.uint32), side="right")
-    return level.astype(jnp.float32) / LEVELS
-
-
-@lru_cache(maxsize=64)
-def _changes(schedule: Schedule) -> tuple[int, int, Any]:
-    first, sign, steps = changes(schedule)
-    return first, sign, np.asarray(steps)
+    return changes(schedule).at(step, jnp)
 
 
 def counting(_: Any) -> Any:

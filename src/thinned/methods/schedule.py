@@ -143,6 +143,22 @@ class Changes(NamedTuple):
     sign: int
     steps: npt.NDArray[np.uint32]
 
+    def at(self, step: Any, xp: Any) -> Any:
+        """The rate at a traced step, exactly: a float32 holds every threshold.
+
+        Args:
+            step: an integer, or an array of one.
+            xp: the module whose `searchsorted` takes it: `jax.numpy`, `numpy`.
+
+        Example:
+            >>> float(changes(linear(0.5, 0.0, steps=4)).at(1, np))
+            0.375
+        """
+        moved = (
+            xp.searchsorted(self.steps, xp.asarray(step, xp.uint32), side="right") if len(self.steps) else 0
+        )
+        return xp.asarray(self.first + self.sign * moved, xp.float32) / LEVELS
+
 
 @lru_cache(maxsize=64)
 def changes(schedule: Schedule) -> Changes:
