@@ -75,10 +75,10 @@ class TestEvery:
         )
         assert cls(0.25).get_config()["automatic_name"]
 
-    @pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan"), 1e-7])
+    @pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan"), 1e-7, "a", None, [0.5], True])
     def test_rates(self, cls, rate):
-        """Those that no threshold stands for are refused, by Keras or by us."""
-        with pytest.raises(ValueError, match="rate"):
+        """Those that no threshold stands for are refused, and before Keras compares them."""
+        with pytest.raises(RateError, match="rate"):
             cls(rate)
 
 

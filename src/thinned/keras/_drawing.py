@@ -43,11 +43,16 @@ class Drawing(keras.Layer):  # type: ignore[misc]
         _check_seed(kwargs.get("seed"))
         check_schedule(rate)
         is_schedule = isinstance(rate, Schedule)
-        super().__init__(0.5 if is_schedule else rate, **kwargs)  # which Keras would compare with numbers
+        if not is_schedule:
+            self.check(rate)  # before Keras, which compares with numbers whatever it is given
+        try:
+            super().__init__(0.5 if is_schedule else rate, **kwargs)
+        except ValueError as error:
+            if "Unrecognized keyword" not in str(error):
+                raise
+            raise TypeError(str(error)) from None  # as Python says of any other function
         if is_schedule:
             setattr(self, self.word, rate)
-        else:
-            self.check(self.amount)
         self.site = site
         remember(self, kwargs.get("name") is None)
 
@@ -179,10 +184,10 @@ class Alike(Rated):
 
 def _check_seed(seed: Any) -> None:
     """Refuse what the backends' generators would take in different ways, or not at all."""
-    if isinstance(seed, int) and not 0 <= seed < 1 << 31:
+    if seed is not None and not (isinstance(seed, int) and 0 <= seed < 1 << 31):
         raise AddressError(
-            f"expected a free layer's seed in [0, 2^31), which Keras' generators have on every backend; got "
-            f"{seed}. thinned.keras.bind takes 64 bits."
+            f"expected a free layer's seed in [0, 2^31), integers that Keras' generators have on every backend; "
+            f"got {seed!r}. thinned.keras.bind takes 64 bits."
         )
 
 

@@ -40,9 +40,9 @@ class Dropout(Bernoulli, keras.layers.Dropout):  # type: ignore[misc]
     Raises:
         AddressError: a seed outside [0, 2^31), or a site that is no name.
         BindError: when called in training, a schedule in a free layer, which has no step.
-        RateError: a rate so near to 0 or 1 that no threshold tells it from them.
+        RateError: a rate outside [0, 1], or so near to 0 or 1 that no threshold tells it from them.
         ShareError: when called, a `noise_shape` that does not fit the input.
-        ValueError: Keras' own, for a rate outside [0, 1].
+        TypeError: an argument that is not known, where Keras has a ValueError.
 
     Example:
         >>> import keras, thinned.keras

@@ -47,12 +47,15 @@ class GaussianNoise(Drawing, keras.layers.GaussianNoise):  # type: ignore[misc]
     def __init__(
         self, stddev: float | Schedule, seed: int | None = None, site: str | None = None, **kwargs: Any
     ) -> None:
-        if not isinstance(stddev, Schedule):
-            check_size(stddev)
         super().__init__(stddev, seed=seed, site=site, **kwargs)
 
     def check(self, amount: Any) -> None:
-        """Nothing more: it was checked before Keras had it."""
+        """Refuse what is no standard deviation.
+
+        Raises:
+            RateError: it is negative or no finite number.
+        """
+        check_size(amount)
 
     def drawn(self, x: Any, rate: Any, *at: dict[str, Any]) -> Any:
         """The input and its draws."""
