@@ -25,7 +25,9 @@ class TestErrors:
     @pytest.mark.parametrize("x", [None, object(), [[1.0], []]], ids=lambda x: type(x).__name__)
     def test_what_is_no_tensor(self, call, x):
         """It is refused by name."""
-        with pytest.raises(DtypeError, match=rf"a tensor to drop from; got {type(x).__name__}\. Give it as one"):
+        with pytest.raises(
+            DtypeError, match=rf"a tensor to drop from; got {type(x).__name__}\. Give it as one"
+        ):
             call(x, 0.5, seed=0)
 
     @pytest.mark.parametrize(

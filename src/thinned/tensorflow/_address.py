@@ -58,7 +58,7 @@ def coordinates(address: Sequence[Coordinate]) -> Coordinates:
     held = [is_tensor(value) for value in address]
     # The plain ones are checked together, with zeros for those that a tensor holds.
     plain = plain_coordinates(
-        *(0 if is_held else value for is_held, value in zip(held, address, strict=True))
+        *(0 if is_held else value for is_held, value in zip(held, address, strict=True))  # type: ignore[arg-type]
     )
     if True not in held:
         return Coordinates(*plain)
