@@ -19,10 +19,13 @@ FUNCTIONS = {"r_drop", "max_norm"}
 CALLS = 400
 """How many draws of a layer a mean is taken of."""
 
-SQUARES = (
-    {name for name, entry in ENTRIES.items() if entry.moments is not None}
-    - {"WeightDrop", "Mixout", "StochasticDepth", "EmbeddingDropout", "ConcreteDropout"}
-)  # fmt: skip
+ELSEWHERE = {
+    "ConcreteDropout", "DropConnectLinear", "EmbeddingDropout", "LayerDrop", "Mixout", "StochasticDepth",
+    "WeightDrop", "Zoneout",
+}  # fmt: skip
+"""Their moments are of a weight, of rows, of a branch or of a state: `tests/methods` has them."""
+
+SQUARES = {name for name, entry in ENTRIES.items() if entry.moments is not None} - ELSEWHERE
 """Layers whose output, element by element, has the moments that the entry states of its input."""
 
 

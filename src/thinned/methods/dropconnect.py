@@ -131,6 +131,7 @@ ENTRIES = (
             "keras.layers.DropConnect",
         ),
         example="16, 4",
+        moments=moments,
         cost="a draw for each weight and example, forward and backward; no copy of the weights",
     ),
     *(

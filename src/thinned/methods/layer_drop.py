@@ -1,6 +1,32 @@
 """LayerDrop: whole layers of a stack, so that a part of it can be used alone."""
 
-from thinned.methods.entry import Entry, Paper, Row
+from typing import SupportsFloat
+
+import numpy.typing as npt
+
+from thinned.methods import zoneout
+from thinned.methods.entry import Entry, Moments, Paper, Row
+
+
+def moments(x: npt.ArrayLike, y: npt.ArrayLike, rate: SupportsFloat) -> Moments:
+    """Of one layer that takes `x` to `y`, or is dropped.
+
+    The mean is `(1 - q) y + q x`, the variance `q (1 - q) (y - x)^2`.
+
+    Args:
+        x: the layer's input.
+        y: what it gives of it.
+        rate: probability of dropping the layer, a constant in [0, 1].
+
+    Raises:
+        RateError: a rate that no threshold stands for.
+
+    Example:
+        >>> moments([1.0], [3.0], 0.25)
+        Moments(mean=array([2.5]), variance=array([0.75]))
+    """
+    return zoneout.moments(y, x, rate)
+
 
 ENTRY = Entry(
     name="LayerDrop",
@@ -14,4 +40,5 @@ ENTRY = Entry(
     layers=("torch.LayerDrop",),
     example="[nn.Linear(16, 16), nn.Linear(16, 16)], 0.5",
     cost="less than none: a dropped layer is not run (under torch.compile it is, and one pass over memory)",
+    moments=moments,
 )

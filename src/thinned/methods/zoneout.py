@@ -79,4 +79,5 @@ ENTRY = Entry(
     layers=("torch.Zoneout", "torch.ZoneoutCell"),
     example="nn.LSTMCell(16, 16), 0.1",
     cost="three passes over the states, and a byte kept for each of their elements",
+    moments=moments,
 )
