@@ -49,7 +49,7 @@ class Drawing(nn.Module):
         if is_traced(x):
             seed, site, step, draw = self.ticket(x, part).unbind()
             return seed, site, step, draw
-        found = binding.use(part_name(self._name, part) if part else self._name)
+        found = binding.use(part_name(self._name, part))
         return binding.seed, found.site, found.step, found.draw
 
     def ticket(self, x: Tensor, part: str = "") -> Tensor:
@@ -67,7 +67,7 @@ class Drawing(nn.Module):
                 "the same mask. Use torch.compile or torch.export, or trace the model in evaluation."
             )
         # A transformation or a dispatch mode, in eager code: the address is known here.
-        found = binding.use(part_name(self._name, part) if part else self._name)
+        found = binding.use(part_name(self._name, part))
         return torch.tensor([binding.signed_seed, *found], device="cpu")
 
     def window(self, x: Tensor) -> Window | None:
