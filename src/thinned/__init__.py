@@ -22,7 +22,9 @@ from thinned.methods.site import Sites
 __version__ = "0.1.0"
 __all__ = ["__version__", "catalogue", "cosine", "early", "late", "linear", "mask", "sites"]
 
-_ROOMS = ("flax", "jax", "keras", "kernels", "lab", "mxnet", "numpy", "report", "tensorflow", "torch")
+_ROOMS = (
+    "flax", "jax", "keras", "kernels", "lab", "mxnet", "numpy", "report", "tensorflow", "torch", "uncertainty",
+)  # fmt: skip
 
 _FRAMEWORKS = {"keras": "keras", "flax": "flax", "torch": "torch", "mxnet": "mxnet"}
 """Who has models, by package; Keras first, because its layers are also those of its backend."""
