@@ -23,24 +23,24 @@ COUNT = 20
 Block = ctypes.Array[ctypes.c_int64]
 """The type of a block."""
 
-
-class _Block(ctypes.c_int64 * COUNT):  # type: ignore[misc]
-    """Words in memory, and what must live as long as they do."""
-
-    owners: tuple[object, ...] = ()
+_Words = ctypes.c_int64 * COUNT
+_pack_into = struct.Struct(f"={COUNT}q").pack_into
+_spare: list[Block] = []
 
 
-_pack = struct.Struct(f"={COUNT}q").pack
+def take(*words: int) -> Block:
+    """A block with all its words, in the order above: signed 64-bit integers. `give` it back after the call.
 
-
-def new_block(*words: int, owners: tuple[object, ...]) -> Block:
-    """A block from all its words.
-
-    Args:
-        *words: in the order above; signed 64-bit integers.
-        owners: kept alive with the block: a helper may still write where its caller was interrupted.
+    Making and freeing an object of ctypes takes some microseconds in cold memory, as long as thinning a small
+    tensor; blocks go round instead. Where an exception comes between, the block is simply never used again.
     """
-    # Half the time of ctypes' own constructor, which counts: a small tensor is thinned in a few microseconds.
-    block: _Block = _Block.from_buffer_copy(_pack(*words))
-    block.owners = owners
+    try:
+        block = _spare.pop()
+    except IndexError:
+        block = _Words()
+    _pack_into(block, 0, *words)
     return block
+
+
+give = _spare.append
+"""Hand a block back that no thread reads any more."""

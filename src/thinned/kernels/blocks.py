@@ -259,7 +259,7 @@ def _call(
     if threads == 1:
         code.call(block)
     else:
-        team(code, block, threads)
+        team(code, block, threads, block.owners)
 
 
 @lru_cache(maxsize=256)

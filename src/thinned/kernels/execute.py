@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from thinned.kernels import pool
-from thinned.kernels.block import ADD, DROP, RELU, Block, new_block
+from thinned.kernels.block import ADD, DROP, RELU, Block, give, take
 from thinned.kernels.compiled import Kernel, kernel
 from thinned.mask.plan import Plan
 from thinned.mask.sharing import Rows
@@ -24,8 +24,11 @@ ASLEEP = 8
 Coordinates = tuple[int, int, int, int]
 """Seed, site, step, draw: checked integers."""
 
-Team = Callable[[Kernel, Block, int], None]
-"""Runs a kernel on a block on at most so many threads at once, and returns when all of it is done."""
+Team = Callable[[Kernel, Block, int, object], None]
+"""Runs a kernel on a block on at most so many threads at once, and returns when all of it is done.
+
+The last argument keeps alive what the block points to: a helper may still write where its caller was interrupted.
+"""
 
 _STORED = {"float32": "float32", "float64": "float64", "uint16": "bfloat16", "int16": "float16"}
 
@@ -50,9 +53,13 @@ Values = Memory | npt.NDArray[Any]
 """Memory, or a contiguous array; half types come in arrays of integers, bfloat16 as uint16, float16 as int16."""
 
 
-def crew(kernel: Kernel, block: Block, threads: int) -> None:
+def crew(kernel: Kernel, block: Block, threads: int, owners: object) -> None:
     """The team of our own threads."""
-    pool.run(lambda: kernel.call(block), threads)
+
+    def work(_: object = owners) -> None:
+        kernel.call(block)
+
+    pool.run(work, threads)
 
 
 def thin(
@@ -82,7 +89,7 @@ def thin(
     added = None if residual is None else _memory(residual)
     run(
         op, x.dtype, x.address, None if added is None else added.address, y.address, x.size, plan, address,
-        threads=threads, team=team, owners=(x, y, added),
+        threads, team, (x, y, added),
     )  # fmt: skip
 
 
@@ -95,10 +102,9 @@ def run(
     size: int,
     plan: Plan,
     address: Coordinates,
-    *,
     threads: int,
-    team: Team = crew,
-    owners: tuple[object, ...],
+    team: Team,
+    owners: object,
 ) -> None:
     """`thin` for memory by its addresses: `size` values of `dtype` at `x`, `residual` and `y`, kept by `owners`."""
     if not size:
@@ -106,11 +112,15 @@ def run(
     grain = GRAIN * ASLEEP if team is crew else GRAIN
     kernel, threads, rows, where, how = _job(plan, dtype, threads, grain)
     seed, site, step, draw = address
-    block = new_block(
+    block = take(
         x, y if residual is None else residual, y, size, *where, op, x == y, *how, draw, site, step,
-        seed & 0xFFFFFFFF, seed >> 32, owners=(rows, owners),
+        seed & 0xFFFFFFFF, seed >> 32,
     )  # fmt: skip
-    _run(kernel, block, threads, team)
+    if threads == 1:
+        kernel.call(block)
+    else:
+        team(kernel, block, threads, (rows, owners))
+    give(block)
 
 
 @lru_cache(maxsize=256)
@@ -148,11 +158,16 @@ def relu_gradient(
     gradient, output, result = _memory(gradient), _memory(output), _memory(result)
     size = gradient.size
     threads, piece = cut(size, GRAIN, threads)
-    block = new_block(
+    block = take(
         gradient.address, output.address, result.address, size, 0, 0, 0, 0, 0, 0, size, piece, 0, 0, _bits(scale),
-        0, 0, 0, 0, 0, owners=(gradient, output, result),
+        0, 0, 0, 0, 0,
     )  # fmt: skip
-    _run(kernel("relu_gradient", gradient.dtype), block, threads, team)
+    found = kernel("relu_gradient", gradient.dtype)
+    if threads == 1:
+        found.call(block)
+    else:
+        team(found, block, threads, (gradient, output, result))
+    give(block)
 
 
 def cut(size: int, grain: int, threads: int) -> tuple[int, int]:
@@ -165,13 +180,6 @@ def _memory(values: Values) -> Memory:
     if isinstance(values, Memory):
         return values
     return Memory(_STORED[values.dtype.name], values.__array_interface__["data"][0], values.size, values)
-
-
-def _run(kernel: Kernel, block: Block, threads: int, team: Team) -> None:
-    if threads == 1:
-        kernel.call(block)
-    else:
-        team(kernel, block, threads)
 
 
 def _bits(value: float) -> int:

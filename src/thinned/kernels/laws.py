@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from thinned.kernels import noise
-from thinned.kernels.block import new_block
+from thinned.kernels.block import give, take
 from thinned.kernels.compiled import Kernel, kernel
 from thinned.kernels.execute import ASLEEP, GRAIN, Coordinates, Team, crew, cut
 from thinned.methods.law import WRITE, LawPlan
@@ -43,14 +43,14 @@ def run(
     code, threads, before, after, kept = _job(plan, dtype, threads, team is crew)
     seed, site, step, draw = address
     in_place = x == y and plan.setting.combine != WRITE
-    block = new_block(
+    block = take(
         x, before[0], y, size, *before[1:], in_place, *after, draw, site, step, seed & 0xFFFFFFFF, seed >> 32,
-        owners=(kept, owners),
     )  # fmt: skip
     if threads == 1:
         code.call(block)
     else:
-        team(code, block, threads)
+        team(code, block, threads, (kept, owners))
+    give(block)
 
 
 @lru_cache(maxsize=256)

@@ -40,9 +40,9 @@ def team(library: Path) -> Team:
     parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
     parallel.restype = None
 
-    def run(kernel: Kernel, block: Block, threads: int) -> None:
+    def run(kernel: Kernel, block: Block, threads: int, owners: object) -> None:
         if _forked:
-            crew(kernel, block, threads)
+            crew(kernel, block, threads, owners)
         else:
             parallel(kernel.address, block, threads, 0)
 

@@ -114,7 +114,7 @@ def _run(
     if threads == 1:
         found.call(block)
     else:
-        team(found, block, threads)
+        team(found, block, threads, block.owners)
 
 
 def _starts(where: Layout) -> tuple[I64, I64]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from thinned.errors import DtypeError
-from thinned.kernels.execute import DROP, run
+from thinned.kernels.execute import DROP, crew, run
 from thinned.kernels.pool import default_threads
 from thinned.mask.address import coordinates
 from thinned.mask.sharing import Share, Window
@@ -70,7 +70,7 @@ def dropout(
     source = target if target is x else np.ascontiguousarray(x)
     run(
         DROP, dtype, _address(source), None, _address(target), x.size, how, where,
-        threads=default_threads(), owners=(source, target),
+        default_threads(), crew, (source, target),
     )  # fmt: skip
     if out is None or target is out:
         return target

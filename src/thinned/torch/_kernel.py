@@ -49,9 +49,15 @@ def thin(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor |
     check_dtype(x)
     if not x.is_cpu:
         return _plain.thin(op, x, how, address, residual)
-    source = _whole(x)
-    result = _fresh(source)
-    _thin(op, source, result, how, address, None if residual is None else _whole(residual))
+    source = x if x.is_contiguous() and not x.is_neg() else _whole(x)
+    result = torch.empty_like(source)
+    if result.nbytes >= LEAST:
+        ask_for_large(result.data_ptr(), result.nbytes)
+    added = None if residual is None else _whole(residual)
+    run(
+        op, _DTYPES[x.dtype], source.data_ptr(), None if added is None else added.data_ptr(), result.data_ptr(),
+        source.numel(), how, address, torch.get_num_threads(), _TEAM, (source, result, added),
+    )  # fmt: skip
     return result if source is x else torch.empty_like(x).copy_(result)
 
 
@@ -60,16 +66,12 @@ def thin_into(out: Tensor, op: int, x: Tensor, how: Plan, address: Coordinates) 
     check_dtype(x)
     apart = out.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
     if x.is_cpu and _whole(x) is x and _whole(out) is out and (apart or out is x):
-        _thin(op, x, out, how, address, None)
+        run(
+            op, _DTYPES[x.dtype], x.data_ptr(), None, out.data_ptr(), x.numel(), how, address,
+            torch.get_num_threads(), _TEAM, (x, out),
+        )  # fmt: skip
     else:
         out.copy_(thin(op, x, how, address))
-
-
-def _thin(op: int, x: Tensor, y: Tensor, how: Plan, address: Coordinates, residual: Tensor | None) -> None:
-    run(
-        op, _DTYPES[x.dtype], x.data_ptr(), None if residual is None else residual.data_ptr(), y.data_ptr(),
-        x.numel(), how, address, threads=torch.get_num_threads(), team=_TEAM, owners=(x, y, residual),
-    )  # fmt: skip
 
 
 def law(x: Tensor, how: LawPlan, address: Coordinates) -> Tensor:
