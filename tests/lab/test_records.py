@@ -62,7 +62,7 @@ class TestRecord:
     def test_what_json_does_not_know(self):
         """NaN in a part that the key does not cover would come out again as no JSON."""
         one = record("dropout", 0)
-        line = one.as_line().replace(b'"final":{', b'"final":{"note":NaN,')
+        line = one.as_line().replace(b'"data":{', b'"data":{"note":NaN,')
 
         with pytest.raises(ValueError, match="holds NaN"):
             Record.from_line(line)

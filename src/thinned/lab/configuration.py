@@ -2,15 +2,25 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any
 
 from thinned.errors import ConfigurationError
+from thinned.lab.measures import MEASURES
+from thinned.lab.methods import METHODS, MODELS
 from thinned.mask import threshold
 
 EVALUATION_BATCH = 4096
 """Examples evaluated at once: their activations stay in a few megabytes."""
+
+PLACEMENTS = ("after", "before")
+NORMALISATIONS = ("none", "batch-before", "batch-after", "layer-before", "layer-after")
+OPTIMISERS = ("sgd", "adam")
+
+ALWAYS = ("hidden", "rates", "lr", "batch", "epochs")
+"""What a record's configuration names even at its default; everything else is left out there, so that a new
+setting changes the key of no earlier record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +29,33 @@ class Configuration:
 
     Args:
         hidden: units of each hidden layer.
-        rates: probability of dropping after each hidden layer; 0 leaves the layer out.
-        lr: learning rate of plain SGD.
+        rates: strength of the method at each hidden layer: the probability of dropping, or what the method has
+            in its place (`thinned.lab.methods`); 0 leaves the layer out.
+        lr: learning rate.
         batch: examples in a minibatch; the last one of an epoch may be smaller.
         epochs: passes over the training examples.
+        method: what is done at the hidden layers, by its name in `thinned.catalogue()`.
+        method_args: more arguments of that layer, by name; plain values.
+        placement: "after" the activation or "before" it; of weights, those that read the hidden layer or those
+            that make it.
+        input_rate: probability of dropping an input, by plain dropout.
+        normalisation: "batch-before" and "layer-before" normalise between the linear layer and its activation,
+            and so before dropout; "batch-after" and "layer-after" after both.
+        weight_decay: of the matrices, not of the biases: `weight_decay * w` is added to the gradient of `w`.
+        optimiser: "sgd", plain, or "adam".
+        train_examples: how many of the training examples are used: the first of a permutation that depends on
+            the seed alone, so that smaller subsets lie in larger ones; None uses all.
+        validation: the share of the used training examples that is split off. Then the network is trained on
+            the rest and measured on these, and the test examples are not looked at.
+        random_labels: share of the training labels that are replaced by uniform draws from all classes.
+        input_noise: standard deviation of the normal noise that is added to each input in training.
+        model: the network, by its name in `thinned.lab.methods.MODELS`.
+        measures: what else is measured, by names in `thinned.lab.measures.MEASURES`.
 
     Raises:
         ConfigurationError: a size that is not a positive integer, a learning rate that is not positive and
-            finite, or as many rates as there are not hidden layers.
-        RateError: a rate that no mask stands for.
+            finite, as many rates as there are not hidden layers, or a name that is none of those possible.
+        RateError: a probability of dropping that no mask stands for.
 
     Example:
         >>> Configuration(hidden=(64,), rates=(0.5,), epochs=1).without_dropout().rates
@@ -42,14 +70,22 @@ class Configuration:
     lr: float = 0.5
     batch: int = 256
     epochs: int = 10
+    method: str = "Dropout"
+    method_args: Any = ()
+    placement: str = "after"
+    input_rate: float = 0.0
+    normalisation: str = "none"
+    weight_decay: float = 0.0
+    optimiser: str = "sgd"
+    train_examples: int | None = None
+    validation: float = 0.0
+    random_labels: float = 0.0
+    input_noise: float = 0.0
+    model: str = "mlp"
+    measures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        hidden = tuple(_size("width", width) for width in _several("hidden", self.hidden))
-        object.__setattr__(self, "hidden", hidden)
-        object.__setattr__(self, "rates", tuple(_real("rate", r) for r in _several("rates", self.rates)))
-        object.__setattr__(self, "lr", _real("learning rate", self.lr))
-        object.__setattr__(self, "batch", _size("batch", self.batch))
-        object.__setattr__(self, "epochs", _size("epochs", self.epochs))
+        self._make_plain()
         if not self.hidden:
             raise ConfigurationError(
                 "expected at least one hidden layer; got none. Give a width, such as 256."
@@ -63,8 +99,60 @@ class Configuration:
                 f"expected one rate for each of the {len(self.hidden)} hidden layers; got {len(self.rates)}: "
                 f"{', '.join(map(str, self.rates))}. Give one for each, or a single one for all."
             )
+        self._check_names()
+        self._check_ranges()
+
+    def _make_plain(self) -> None:
+        """The values as the types that they are declared as, whatever they came as."""
+        hidden = tuple(_size("width", width) for width in _several("hidden", self.hidden))
+        plain: dict[str, Any] = {
+            "hidden": hidden,
+            "rates": tuple(_real("rate", r) for r in _several("rates", self.rates)),
+            "lr": _real("learning rate", self.lr),
+            "batch": _size("batch", self.batch),
+            "epochs": _size("epochs", self.epochs),
+            "method_args": _arguments(self.method_args),
+            "measures": tuple(map(str, _several("measures", self.measures))),
+        }
+        for name in ("input_rate", "weight_decay", "validation", "random_labels", "input_noise"):
+            plain[name] = _real(name, getattr(self, name))
+        if self.train_examples is not None:
+            plain["train_examples"] = _size("train_examples", self.train_examples)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+
+    def _check_names(self) -> None:
+        possible: dict[str, Iterable[str]] = {
+            "method": METHODS,
+            "placement": PLACEMENTS,
+            "normalisation": NORMALISATIONS,
+            "optimiser": OPTIMISERS,
+            "model": MODELS,
+            "measures": MEASURES,
+        }
+        for setting, names in possible.items():
+            given = getattr(self, setting)
+            for name in given if setting == "measures" else (given,):
+                if not isinstance(name, str) or name not in names:
+                    raise ConfigurationError(
+                        f"expected for {setting} a name from {', '.join(names) or 'an empty list'}; got {name!r}."
+                    )
+
+    def _check_ranges(self) -> None:
         for rate in self.rates:
-            threshold(rate)
+            METHODS[self.method].check(rate)
+        threshold(self.input_rate)
+        for name in ("weight_decay", "input_noise"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigurationError(
+                    f"expected {name} of 0 or more, and finite; got {getattr(self, name)}."
+                )
+        if not 0 <= self.random_labels <= 1:
+            raise ConfigurationError(f"expected random_labels in [0, 1]; got {self.random_labels}.")
+        if not 0 <= self.validation < 1:
+            raise ConfigurationError(
+                f"expected validation, a share, in [0, 1); got {self.validation}. A fifth is usual: 0.2."
+            )
 
     def changed(self, settings: Mapping[str, Any]) -> "Configuration":
         """The same with some settings changed; a single width or rate stands for every hidden layer.
@@ -89,19 +177,47 @@ class Configuration:
         return Configuration(**values)
 
     def without_dropout(self) -> "Configuration":
-        """The same training with every rate 0."""
-        return Configuration(self.hidden, (0.0,) * len(self.hidden), self.lr, self.batch, self.epochs)
+        """The same training with no method at any layer: every rate 0.
+
+        A method that is not used is not named, so that all methods share the networks without any.
+        """
+        return replace(
+            self,
+            rates=(0.0,) * len(self.hidden),
+            input_rate=0.0,
+            method="Dropout",
+            method_args=(),
+            placement="after",
+        )
+
+    @property
+    def held_out(self) -> str:
+        """What the network is measured on: "test", or "validation" where such a part is split off."""
+        return "validation" if self.validation else "test"
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, as a record holds them."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
-        }
+        """Plain values, as a record holds them; see `ALWAYS`."""
+        found = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in ALWAYS or value != field.default:
+                found[field.name] = dict(value) if field.name == "method_args" else value
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Configuration":
-        """The configuration that `as_json` wrote."""
-        return cls(**{field.name: values[field.name] for field in fields(cls)})
+        """The configuration that `as_json` wrote.
+
+        Raises:
+            ConfigurationError: a setting that this version does not know, or what the constructor refuses.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigurationError(
+                f"expected settings from {', '.join(sorted(known))}; got {', '.join(unknown)}."
+            )
+        return cls(**values)
 
 
 def _several(name: str, values: Any) -> tuple[Any, ...]:
@@ -127,3 +243,21 @@ def _real(name: str, value: Any) -> float:
         return float(value)
     except OverflowError:
         return math.inf  # an integer beyond every float
+
+
+def _arguments(given: Any) -> tuple[tuple[str, Any], ...]:
+    """Arguments by name as sorted pairs, so that a configuration can be compared and hashed."""
+    try:
+        pairs = sorted(dict(given).items())
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"expected a mapping of names to values for method_args; got {given!r}."
+        ) from None
+    for name, value in pairs:
+        if not isinstance(name, str) or not (value is None or isinstance(value, str | int | float | bool)):
+            raise ConfigurationError(
+                f"expected names and plain values for method_args; got {name!r}: {value!r}."
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigurationError(f"expected a finite number for {name} in method_args; got {value}.")
+    return tuple(pairs)

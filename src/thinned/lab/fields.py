@@ -1,19 +1,19 @@
 """What each field of a record may hold: records come from a file, and anyone can write to a file."""
 
 import reprlib
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from thinned.errors import ThinnedError
-from thinned.lab.configuration import Configuration
+from thinned.lab.configuration import ALWAYS, Configuration
 
 Check = Callable[[Any, str], None]
 """Passes a value, or raises `ValueError` that says where it stands, what was expected and what came."""
 
-METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-"""What is measured at each epoch and at the end."""
+METRICS = ("loss", "accuracy")
+"""What is measured at each epoch and at the end, of the training part and of what is held out."""
 
 
 def check(values: Mapping[str, Any]) -> None:
@@ -31,13 +31,14 @@ def check(values: Mapping[str, Any]) -> None:
     for name, passes in FIELDS.items():
         passes(values[name], name)
     diverged, planned = values["status"] == "diverged", values["configuration"]["epochs"]
-    (_no_metrics if diverged else _final)(values["final"], "final")
+    held_out = Configuration.from_json(values["configuration"]).held_out
+    (_no_metrics if diverged else _metrics(held_out, final=True))(values["final"], "final")
     found = len(values["epochs"])
     if (found >= planned) if diverged else (found != planned):
         expected = f"fewer than {planned}" if diverged else f"{planned}"
         raise ValueError(f"epochs: expected {expected} of a run that {values['status']}, got {found}")
     for k, epoch in enumerate(values["epochs"]):
-        _metrics(epoch, f"epochs[{k}]")
+        _metrics(held_out, final=False)(epoch, f"epochs[{k}]")
         _integer(k + 1, k + 1)(epoch.get("epoch"), f"epochs[{k}].epoch")
 
 
@@ -134,7 +135,7 @@ def _or_none(passes: Check) -> Check:
 
 
 def _configuration(value: Any, at: str) -> None:
-    _object(**{field.name: lambda value, at: None for field in fields(Configuration)})(value, at)
+    _object(**{name: lambda value, at: None for name in ALWAYS})(value, at)
     try:
         Configuration.from_json(value)
     except ThinnedError as error:
@@ -146,11 +147,23 @@ def _no_metrics(value: Any, at: str) -> None:
         raise _wrong(at, "nothing of a run that diverged", value)
 
 
-_loss = _number(0, 2.0**128)  # it was computed in float32
-_RANGES = {name: _number(0, 1) if name.endswith("accuracy") else _loss for name in METRICS}
+_RANGES = {"loss": _number(0, 2.0**128), "accuracy": _number(0, 1)}  # losses were computed in float32
+_BOUNDS = _number(-sys.float_info.max, sys.float_info.max)
 
-_metrics = _object(**_RANGES)
-_final = _object(**_RANGES, gap=_number(-1, 1))
+
+def _metrics(held_out: str, *, final: bool) -> Check:
+    """Loss and accuracy of both parts; whatever else was measured is a finite number with a name."""
+    parts = {f"{part}_{name}": _RANGES[name] for part in ("train", held_out) for name in METRICS}
+    needed = _object(**parts, gap=_number(-1, 1)) if final else _object(**parts)
+
+    def passes(value: Any, at: str) -> None:
+        needed(value, at)
+        for name, measured in value.items():
+            _name(name, at)
+            _BOUNDS(measured, f"{at}.{name}")
+
+    return passes
+
 
 _count = _integer(1)
 
