@@ -1,0 +1,107 @@
+"""What a picture shows, in words and as a table: for those who do not see it."""
+
+import math
+
+from thinned.lab.answer import Cell, HeatMap, Picture, Series, Table
+from thinned.lab.statistics import Interval
+from thinned.report.scale import number, said
+
+MOST = 8
+"""Series, or rows, that a summary names one by one."""
+
+
+def summary(picture: Picture) -> str:
+    """The picture in a few sentences.
+
+    Example:
+        >>> one = Interval(0.41, -0.1, 0.93, 5, 0.7)
+        >>> chart = Chart("intervals", "Change", "arm", "points", (Series("", ("dropout",), (one,)),))
+        >>> summary(chart)
+        'Change: points by arm. dropout 0.41 (-0.1 to 0.93).'
+    """
+    if isinstance(picture, HeatMap):
+        return f"{picture.title}, by {picture.x_label} and {picture.y_label}. {_extremes(picture)}"
+    told = [_row(each) if picture.kind == "intervals" else _course(each) for each in picture.series[:MOST]]
+    more = len(picture.series) - MOST
+    if more > 0:
+        told.append(f"And {more} more.")
+    return f"{picture.title}: {picture.y_label} by {picture.x_label}. {' '.join(told)}".strip()
+
+
+def table(picture: Picture) -> Table:
+    """Every value of the picture.
+
+    Example:
+        >>> one = Interval(0.41, -0.1, 0.93, 5, 0.7)
+        >>> chart = Chart("points", "Change", "rate", "points", (Series("dropout", (0.5,), (one,)),))
+        >>> [cell.text for cell in table(chart).rows[0]]
+        ['0.5', '0.41 (-0.1 to 0.93)']
+    """
+    if isinstance(picture, HeatMap):
+        return Table(
+            picture.title,
+            (f"{picture.y_label} \\ {picture.x_label}", *map(said, picture.x)),
+            tuple(
+                (_head(y), *(Cell(text, _key(value)) for text, value in zip(texts, values, strict=True)))
+                for y, texts, values in zip(picture.y, picture.shown, picture.values, strict=True)
+            ),
+        )
+    xs = dict.fromkeys(x for series in picture.series for x in series.x)
+    found = [dict(zip(series.x, series.values, strict=True)) for series in picture.series]
+    rows = tuple((_head(x), *(_cell(each.get(x)) for each in found)) for x in xs)
+    names = tuple(series.name or picture.y_label for series in picture.series)
+    return Table(f"{picture.title}: {picture.y_label}", (picture.x_label, *names), rows)
+
+
+def interval(value: Interval) -> str:
+    """An estimate and where its interval lies; alone where it has none."""
+    if not has_interval(value):
+        return number(value.estimate)
+    return f"{number(value.estimate)} ({number(value.low)} to {number(value.high)})"
+
+
+def has_interval(value: Interval) -> bool:
+    """Whether the ends say more than the estimate; a single run has no interval."""
+    return math.isfinite(value.low) and math.isfinite(value.high) and value.n > 1
+
+
+def _row(series: Series) -> str:
+    shown = [f"{said(x)} {interval(value)}" for x, value in zip(series.x, series.values, strict=True)][:MOST]
+    more = len(series.x) - MOST
+    rest = f"; and {more} more" if more > 0 else ""
+    return f"{series.name + ': ' if series.name else ''}{'; '.join(shown)}{rest}."
+
+
+def _course(series: Series) -> str:
+    if not series.x:
+        return f"{series.name} has no values."
+    ends = [f"{interval(series.values[k])} at {said(series.x[k])}" for k in (0, -1)]
+    return f"{series.name or 'It'} goes from {ends[0]} to {ends[1]}." if len(series.x) > 1 else (
+        f"{series.name or 'It'} is {ends[0]}."
+    )  # fmt: skip
+
+
+def _extremes(picture: HeatMap) -> str:
+    cells = [
+        (value, said(x), said(y))
+        for y, row in zip(picture.y, picture.values, strict=True)
+        for x, value in zip(picture.x, row, strict=True)
+        if math.isfinite(value)
+    ]
+    if not cells:
+        return "It has no values yet."
+    low, high = min(cells), max(cells)
+    places = [f"{number(v)} at {picture.x_label} {x}, {picture.y_label} {y}" for v, x, y in (low, high)]
+    return f"The lowest is {places[0]}; the highest is {places[1]}."
+
+
+def _head(x: float | str) -> Cell:
+    return Cell(said(x), x)
+
+
+def _cell(value: Interval | None) -> Cell:
+    return Cell("", math.inf) if value is None else Cell(interval(value), _key(value.estimate))
+
+
+def _key(value: float) -> float:
+    return value if math.isfinite(value) else math.inf
