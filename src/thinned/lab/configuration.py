@@ -17,6 +17,7 @@ EVALUATION_BATCH = 4096
 PLACEMENTS = ("after", "before")
 NORMALISATIONS = ("none", "batch-before", "batch-after", "layer-before", "layer-after")
 OPTIMISERS = ("sgd", "adam")
+ACTIVATIONS = ("relu", "tanh")
 
 ALWAYS = ("hidden", "rates", "lr", "batch", "epochs")
 """What a record's configuration names even at its default; everything else is left out there, so that a new
@@ -43,6 +44,7 @@ class Configuration:
             and so before dropout; "batch-after" and "layer-after" after both.
         weight_decay: of the matrices, not of the biases: `weight_decay * w` is added to the gradient of `w`.
         optimiser: "sgd", plain, or "adam".
+        activation: of the hidden layers, "relu" or "tanh".
         train_examples: how many of the training examples are used: the first of a permutation that depends on
             the seed alone, so that smaller subsets lie in larger ones; None uses all.
         validation: the share of the used training examples that is split off. Then the network is trained on
@@ -77,6 +79,7 @@ class Configuration:
     normalisation: str = "none"
     weight_decay: float = 0.0
     optimiser: str = "sgd"
+    activation: str = "relu"
     train_examples: int | None = None
     validation: float = 0.0
     random_labels: float = 0.0
@@ -127,6 +130,7 @@ class Configuration:
             "placement": PLACEMENTS,
             "normalisation": NORMALISATIONS,
             "optimiser": OPTIMISERS,
+            "activation": ACTIVATIONS,
             "model": MODELS,
             "measures": MEASURES,
         }

@@ -104,7 +104,7 @@ def _hidden(k: int, rate: float, configuration: Configuration) -> dict[str, nn.M
         if kind == "none"
         else {f"norm{k}": nn.BatchNorm1d(width) if kind == "batch" else nn.LayerNorm(width)}
     )
-    relu: dict[str, nn.Module] = {f"relu{k}": nn.ReLU()}
+    relu: dict[str, nn.Module] = {f"relu{k}": nn.ReLU() if configuration.activation == "relu" else nn.Tanh()}
     drop: dict[str, nn.Module] = {}
     if rate > 0 and method.kind == "rectifier":
         relu = {f"relu{k}": _layer(method, rate, configuration)}
