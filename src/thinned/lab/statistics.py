@@ -1,11 +1,13 @@
 """Intervals, never bare means."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import optimize, stats
 
 LEVEL = 0.95
@@ -24,6 +26,7 @@ class Interval:
         high: upper end.
         n: how many values it comes from.
         detectable: the smallest true mean that n values this noisy would tell from 0 with probability 0.8.
+        p: two-sided p-value of the hypothesis that the true mean is 0; None where nobody tests one.
     """
 
     estimate: float
@@ -31,6 +34,7 @@ class Interval:
     high: float
     n: int
     detectable: float
+    p: float | None = None
 
     @property
     def excludes_zero(self) -> bool:
@@ -40,7 +44,12 @@ class Interval:
     def scaled(self, factor: float) -> "Interval":
         """In another unit; a positive factor."""
         return Interval(
-            self.estimate * factor, self.low * factor, self.high * factor, self.n, self.detectable * factor
+            self.estimate * factor,
+            self.low * factor,
+            self.high * factor,
+            self.n,
+            self.detectable * factor,
+            self.p,
         )
 
 
@@ -66,13 +75,150 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     References:
         Student, "The Probable Error of a Mean", 1908, https://doi.org/10.2307/2331554.
     """
-    array = np.asarray(values, np.float64)
-    if array.ndim != 1 or array.size < 2 or not np.isfinite(array).all():
-        raise ValueError(f"expected at least two finite values; got {list(values)!r}. Run more seeds.")
+    array = _checked(values)
     n = array.size
     mean, error = float(array.mean()), float(array.std(ddof=1)) / math.sqrt(n)
     half = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
-    return Interval(mean, mean - half, mean + half, n, smallest_detectable(n, level=level) * error)
+    p = _chance(mean, error, n)
+    return Interval(mean, mean - half, mean + half, n, smallest_detectable(n, level=level) * error, p)
+
+
+def _chance(mean: float, error: float, n: int) -> float:
+    """The p-value of Student's two-sided test that the true mean is 0; certain where nothing varies."""
+    if error == 0:
+        return float(mean == 0)
+    return float(2 * stats.t.sf(abs(mean) / error, n - 1))
+
+
+def bootstrap_interval(
+    values: Sequence[float],
+    level: float = LEVEL,
+    *,
+    statistic: Callable[..., Any] = np.mean,
+    seed: int = 0,
+    resamples: int = 9999,
+) -> Interval:
+    """A statistic of independent values with its bootstrap interval, bias-corrected and accelerated (BCa).
+
+    For statistics that are no means, and for values far from normal. For means of few values Student's interval is
+    better: with 5 values this one is too narrow, and holds the true mean of normal values in about 83 of 100 cases.
+
+    Args:
+        values: at least two finite numbers.
+        level: of confidence.
+        statistic: from values, axes (..., value), over `axis`, to a number, such as `numpy.median`.
+        seed: of the resampling; the interval is a function of its arguments.
+        resamples: how many.
+
+    Raises:
+        ValueError: fewer than two values, or one that is not finite.
+
+    Example:
+        >>> interval = bootstrap_interval([1.0, 2.0, 3.0, 4.0])
+        >>> interval.low < interval.estimate < interval.high
+        True
+
+    References:
+        Efron, "Better Bootstrap Confidence Intervals", 1987, https://doi.org/10.1080/01621459.1987.10478410.
+    """
+    array = _checked(values)
+    estimate, n = float(statistic(array)), array.size
+    if array.min() == array.max():
+        return Interval(estimate, estimate, estimate, n, 0.0)
+    found = stats.bootstrap(
+        (array,),
+        statistic,
+        n_resamples=resamples,
+        confidence_level=level,
+        method="BCa",
+        rng=np.random.default_rng(seed),
+    )
+    low, high = map(float, found.confidence_interval)
+    return Interval(estimate, low, high, n, smallest_detectable(n, level=level) * float(found.standard_error))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values that are adjusted for their number, by Holm's method.
+
+    Whatever depends on what: if those below 0.05 are called findings, the chance that even one of the true
+    hypotheses is among them is at most 0.05.
+
+    Args:
+        p_values: one a hypothesis, in any order; none at all is allowed.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+
+    References:
+        Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979, https://www.jstor.org/stable/4615733.
+    """
+    if not len(p_values):
+        return []
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(each) for each in multipletests(p_values, method="holm")[1]]
+
+
+@dataclass(frozen=True, slots=True)
+class Equivalence:
+    """Two one-sided tests of paired differences.
+
+    Args:
+        interval: of the mean difference, at the level 1 - 2 alpha: equivalence is shown where it lies inside the
+            margin.
+        margin: within which the mean is to be shown.
+        p: the larger of the two p-values.
+    """
+
+    interval: Interval
+    margin: float
+    p: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the mean is shown to be smaller than the margin, at 5 %."""
+        return self.p < 1 - LEVEL
+
+
+def equivalent(differences: Sequence[float], margin: float) -> Equivalence:
+    """Test that the mean of paired differences lies between -margin and margin.
+
+    Its burden is the reverse of the usual one: few or noisy values never show equivalence.
+
+    Args:
+        differences: at least two finite numbers.
+        margin: above 0, fixed before the values are seen.
+
+    Raises:
+        ValueError: fewer than two values, one that is not finite, or a margin that is not above 0.
+
+    Example:
+        >>> equivalent([0.1, -0.1, 0.05, 0.0, -0.05], margin=0.5).holds
+        True
+
+    References:
+        Schuirmann, "A comparison of the two one-sided tests procedure and the power approach for assessing the
+        equivalence of average bioavailability", 1987, https://doi.org/10.1007/BF01068419.
+    """
+    if not 0 < margin < math.inf:
+        raise ValueError(
+            f"expected a margin above 0; got {margin!r}. Give the smallest difference that matters."
+        )
+    array = _checked(differences)
+    inside = mean_interval(differences, 2 * LEVEL - 1)
+    if array.min() == array.max():
+        return Equivalence(inside, margin, float(abs(inside.estimate) >= margin))
+    from statsmodels.stats.weightstats import DescrStatsW
+
+    return Equivalence(inside, margin, float(DescrStatsW(array).ttost_mean(-margin, margin)[0]))
+
+
+def _checked(values: Sequence[float]) -> npt.NDArray[np.float64]:
+    array = np.asarray(values, np.float64)
+    if array.ndim != 1 or array.size < 2 or not np.isfinite(array).all():
+        raise ValueError(f"expected at least two finite values; got {list(values)!r}. Run more seeds.")
+    return array
 
 
 @cache
