@@ -15,9 +15,14 @@ _MXNET = [
     "tests/mxnet",
     "docs/frameworks/mxnet.md",
 ]
-collect_ignore = [] if HAS_MXNET else _MXNET
+HAS_TRITON = importlib.util.find_spec("triton") is not None
+
+# Triton comes with PyTorch's builds for GPUs; `make test-gpu` brings it to a machine without one.
+_TRITON = ["src/thinned/kernels/gpu.py", "tests/kernels/test_gpu.py"]
+collect_ignore = ([] if HAS_MXNET else _MXNET) + ([] if HAS_TRITON else _TRITON)
 
 
-def pytest_report_header() -> str | None:
+def pytest_report_header() -> list[str]:
     """Name what is left out."""
-    return None if HAS_MXNET else "mxnet: not installed here; `make test-mxnet` runs its tests"
+    found = [] if HAS_MXNET else ["mxnet: not installed here; `make test-mxnet` runs its tests"]
+    return found if HAS_TRITON else [*found, "triton: not installed here; `make test-gpu` runs its tests"]

@@ -1,4 +1,4 @@
-"""Plans run on torch tensors: by the CPU kernel where there is one, else in plain tensor operations."""
+"""Plans run on torch tensors: by a kernel of the CPU or the GPU where there is one, else in plain operations."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from thinned.kernels.openmp import team
 from thinned.kernels.pages import LEAST, ask_for_large
 from thinned.mask.plan import Plan
 from thinned.methods.law import LawPlan
-from thinned.torch import _plain
+from thinned.torch import _gpu, _plain
 
 __all__ = ["ADD", "DROP", "RELU", "check_dtype", "drawn", "law", "relu_gradient", "thin"]
 
@@ -48,7 +48,7 @@ def thin(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor |
     """`y = k x s` and its fused forms, in a fresh tensor with the memory format of `x`."""
     check_dtype(x)
     if not x.is_cpu:
-        return _plain.thin(op, x, how, address, residual)
+        return _elsewhere(op, x, how, address, residual)
     source = x if x.is_contiguous() and not x.is_neg() else _whole(x)
     result = torch.empty_like(source)
     if result.nbytes >= LEAST:
@@ -58,6 +58,16 @@ def thin(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor |
         op, _DTYPES[x.dtype], source.data_ptr(), None if added is None else added.data_ptr(), result.data_ptr(),
         source.numel(), how, address, torch.get_num_threads(), _TEAM, (source, result, added),
     )  # fmt: skip
+    return result if source is x else torch.empty_like(x).copy_(result)
+
+
+def _elsewhere(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor | None) -> Tensor:
+    """`thin` on a GPU by its kernel, and on any other device in plain operations."""
+    if not _gpu.serves(x):
+        return _plain.thin(op, x, how, address, residual)
+    source = _whole(x)
+    result = torch.empty_like(source)
+    _gpu.thin(op, source, result, how, address, None if residual is None else _whole(residual))
     return result if source is x else torch.empty_like(x).copy_(result)
 
 
