@@ -51,6 +51,8 @@ class Configuration:
             the rest and measured on these, and the test examples are not looked at.
         random_labels: share of the training labels that are replaced by uniform draws from all classes.
         input_noise: standard deviation of the normal noise that is added to each input in training.
+        tikhonov: standard deviation of the input noise whose effect on the loss, to second order, is added to it
+            as a penalty (`thinned.lab.tikhonov`).
         model: the network, by its name in `thinned.lab.methods.MODELS`.
         measures: what else is measured, by names in `thinned.lab.measures.MEASURES`.
 
@@ -84,6 +86,7 @@ class Configuration:
     validation: float = 0.0
     random_labels: float = 0.0
     input_noise: float = 0.0
+    tikhonov: float = 0.0
     model: str = "mlp"
     measures: tuple[str, ...] = ()
 
@@ -117,7 +120,7 @@ class Configuration:
             "method_args": _arguments(self.method_args),
             "measures": tuple(map(str, _several("measures", self.measures))),
         }
-        for name in ("input_rate", "weight_decay", "validation", "random_labels", "input_noise"):
+        for name in ("input_rate", "weight_decay", "validation", "random_labels", "input_noise", "tikhonov"):
             plain[name] = _real(name, getattr(self, name))
         if self.train_examples is not None:
             plain["train_examples"] = _size("train_examples", self.train_examples)
@@ -146,11 +149,20 @@ class Configuration:
         for rate in self.rates:
             METHODS[self.method].check(rate)
         threshold(self.input_rate)
-        for name in ("weight_decay", "input_noise"):
+        for name in ("weight_decay", "input_noise", "tikhonov"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigurationError(
                     f"expected {name} of 0 or more, and finite; got {getattr(self, name)}."
                 )
+        if self.tikhonov and (METHODS[self.method].kind == "loss" or self.method == "ConcreteDropout"):
+            raise ConfigurationError(
+                f"expected a method that leaves the loss alone beside tikhonov; got {self.method}. Use one or the other."
+            )
+        if self.tikhonov and self.normalisation.startswith("batch"):
+            raise ConfigurationError(
+                f"expected examples that do not meet in the network beside tikhonov; got normalisation "
+                f"{self.normalisation}. Use layer normalisation, or none."
+            )
         if not 0 <= self.random_labels <= 1:
             raise ConfigurationError(f"expected random_labels in [0, 1]; got {self.random_labels}.")
         if not 0 <= self.validation < 1:

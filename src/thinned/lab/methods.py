@@ -16,7 +16,11 @@ Kind: TypeAlias = Literal["activation", "rectifier", "linear", "loss", "step"]
 in the place of a linear layer, or around it. "loss": dropout, and another loss. "step": what is done to the weights
 after each step."""
 
-MODELS = {"mlp": "thinned.lab.models", "transformer": "thinned.lab.transformer"}
+MODELS = {
+    "mlp": "thinned.lab.models",
+    "transformer": "thinned.lab.transformer",
+    "published": "thinned.lab.published",
+}
 """The networks, each a function in the module that is named, from `(shape, classes, configuration, seed)`."""
 
 

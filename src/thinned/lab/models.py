@@ -14,6 +14,7 @@ import thinned.torch
 from thinned import mask
 from thinned.lab.configuration import Configuration
 from thinned.lab.methods import METHODS, MODELS, Method
+from thinned.lab.tikhonov import Penalised
 from thinned.torch import Dropout, GaussianNoise, bind
 
 INITIAL_STD = 0.01
@@ -164,6 +165,8 @@ class Mapped(nn.Module):
 
 
 def _loss(configuration: Configuration) -> Loss | None:
+    if configuration.tikhonov:
+        return Penalised(configuration.tikhonov)
     args: dict[str, Any] = dict(configuration.method_args)
     if configuration.method == "r_drop":
         return _R_Drop(**args)

@@ -79,7 +79,18 @@ class Measure:
     names: str
 
 
-_TABLE: tuple[Measure, ...] = ()
+_TABLE: tuple[Measure, ...] = (
+    Measure("activation_variance", "epoch", "variance of each hidden layer, and what formulas say of it"),
+    Measure(
+        "averages", "end", "accuracy and loss of averages of thinned networks, and variance between them"
+    ),
+    Measure("fit", "epoch", "share of the training labels that are known, dropout off"),
+    Measure(
+        "input_noise", "end", "growth of the loss under noise on the inputs, and what its second order says"
+    ),
+    Measure("co_adaptation", "end", "correlation, zeros and removal of hidden units"),
+    Measure("published", "end", "accuracy as a published notebook tests, and the expectation of its masks"),
+)
 
 MEASURES = {measure.name: measure for measure in _TABLE}
 """By name."""
