@@ -1,4 +1,4 @@
-"""A small Transformer over the rows of an image, with a dropout at each of the five places that such models have one."""
+"""A small Transformer over the rows of an image, with a dropout at each of the five places that are usual."""
 
 from collections.abc import Sequence
 

@@ -1,0 +1,131 @@
+"""What answers say in the same words: on which data, over how many seeds, what was seen, what could have been."""
+
+from collections.abc import Iterable, Sequence
+
+from thinned.lab.answer import Answer, rounded
+from thinned.lab.comparison import TEST_ACCURACY, Metric
+from thinned.lab.contrasts import Contrast
+from thinned.lab.records import Record
+from thinned.lab.statistics import Interval
+
+UNITS = {"percentage points": "points"}
+
+
+def where(records: Sequence[Record]) -> str:
+    """On which data, and over how many seeds."""
+    return f"on {records[0].data['name']}, over {count(seeds_of(records), 'paired seed')}"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    Example:
+        >>> count(1, "seed"), count(3, "seed")
+        ('1 seed', '3 seeds')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names with commas and an "and".
+
+    Example:
+        >>> listed(["a", "b", "c"])
+        'a, b and c'
+    """
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def change(interval: Interval | None, metric: Metric = TEST_ACCURACY) -> str:
+    """A difference with its unit and its interval.
+
+    Example:
+        >>> change(Interval(0.5, 0.1, 0.9, 5, 1.0))
+        '+0.50 points (95 % interval +0.10 to +0.90)'
+    """
+    if interval is None:
+        return "by an amount not known yet"
+    estimate, low, high = (
+        metric.show(value, signed=True) for value in (interval.estimate, interval.low, interval.high)
+    )
+    return f"{estimate} {UNITS.get(metric.unit, metric.unit)} (95 % interval {low} to {high})"
+
+
+def smallest(contrasts: Iterable[Contrast], metric: Metric = TEST_ACCURACY) -> str:
+    """The largest of the changes that the contrasts could have shown, so that it holds for all of them."""
+    shifts = [each.interval.detectable for each in contrasts if each.interval is not None]
+    return f"{metric.show(max(shifts, default=0.0))} {UNITS.get(metric.unit, metric.unit)}"
+
+
+def not_seen(contrasts: Sequence[Contrast], metric: Metric = TEST_ACCURACY) -> str:
+    """What a family without a claim leaves: how large a change would have been seen four times in five."""
+    return f"runs this noisy would show a change of {smallest(contrasts, metric)} four times in five"
+
+
+def seen(contrasts: Sequence[Contrast]) -> str:
+    """Which of the contrasts are claims, with their signs; "none" where none is.
+
+    Example:
+        >>> from thinned.lab.contrasts import judged
+        >>> seen(judged({"a": [1.0, 1.1, 0.9], "b": [1.0, -1.0, 0.5]}))
+        'a (up)'
+    """
+    said = [f"{each.name} ({'up' if each.sign > 0 else 'down'})" for each in contrasts if each.sign]
+    return listed(said) if said else "none"
+
+
+def seeds_of(records: Iterable[Record]) -> int:
+    """How many different seeds the records have."""
+    return len({record.seed for record in records})
+
+
+def diverged(records: Iterable[Record]) -> str:
+    """How many runs of which arms diverged, as the end of a sentence; empty where none did."""
+    counts: dict[str, list[int]] = {}
+    for record in records:
+        of = counts.setdefault(record.arm, [0, 0])
+        of[0] += not record.final
+        of[1] += 1
+    said = [f"{bad} of {total} runs of {arm}" for arm, (bad, total) in counts.items() if bad]
+    return f"; {listed(said)} diverged and are in no difference" if said else ""
+
+
+def power(contrasts: Sequence[Contrast], records: Sequence[Record], metric: Metric = TEST_ACCURACY) -> str:
+    """How many seeds were run, and the smallest difference that they could have shown."""
+    found = [each.interval for each in contrasts if each.interval is not None]
+    seeds = count(seeds_of(records), "seed")
+    if not found:
+        return f"{seeds} so far; an interval needs two that finished in every arm it compares."
+    shifts = sorted(interval.detectable for interval in found)
+    low, high = metric.show(shifts[0]), metric.show(shifts[-1])
+    what = "the one difference" if len(found) == 1 else f"each of {len(found)} differences, taken by itself,"
+    size = low if low == high else f"{low} to {high}"
+    more = " Holm's correction for all of them asks for a little more." if len(found) > 1 else ""
+    return (
+        f"{seeds}; in {what} a true change of {size} {metric.unit} of {metric.label} would be shown four times "
+        f"in five by runs this noisy.{more}"
+    )
+
+
+def unanswered(records: Sequence[Record], needed: str) -> Answer:
+    """The answer before there are two seeds.
+
+    Args:
+        records: those that there are.
+        needed: what an answer needs, as "two seeds that finished ...".
+    """
+    return Answer(
+        "unanswered",
+        f"There is no answer yet: it needs {needed}{diverged(records)}.",
+        power((), records),
+    )
+
+
+def p_value(value: float) -> str:
+    """A p-value as it is printed.
+
+    Example:
+        >>> p_value(0.00001), p_value(0.0312)
+        ('< 0.001', '0.031')
+    """
+    return "< 0.001" if value < 0.001 else rounded(value, 3)
