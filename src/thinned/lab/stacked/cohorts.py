@@ -1,25 +1,18 @@
 """Which trials can be trained as one program, and how many at once."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from thinned.errors import ConfigurationError
 from thinned.lab.configuration import Configuration
 from thinned.lab.stacked.networks import Trial
 
-_PLAIN = {
-    "method": "Dropout",
-    "method_args": (),
-    "placement": "after",
-    "input_rate": 0.0,
-    "normalisation": "none",
-    "input_noise": 0.0,
-    "tikhonov": 0.0,
-    "model": "mlp",
-    "measures": (),
-}
-"""What a program for many networks knows."""
+KNOWN = (
+    "hidden", "rates", "lr", "batch", "epochs", "weight_decay", "optimiser", "train_examples", "validation",
+    "random_labels",
+)  # fmt: skip
+"""Settings that a program for many networks knows; it takes all others at their defaults alone."""
 
 
 def stackable(configuration: Configuration) -> bool:
@@ -29,7 +22,16 @@ def stackable(configuration: Configuration) -> bool:
         >>> stackable(Configuration()), stackable(Configuration(normalisation="batch-before"))
         (True, False)
     """
-    return all(getattr(configuration, name) == value for name, value in _PLAIN.items())
+    return not _unknown(configuration)
+
+
+def _unknown(configuration: Configuration) -> list[str]:
+    """Settings away from their defaults that no program for many networks knows."""
+    return [
+        each.name
+        for each in fields(configuration)
+        if each.name not in KNOWN and getattr(configuration, each.name) != each.default
+    ]
 
 
 def shape_of(first: Trial, *others: Trial) -> Hashable:
@@ -39,9 +41,11 @@ def shape_of(first: Trial, *others: Trial) -> Hashable:
         ConfigurationError: trials of different shapes, or of one that cannot be stacked.
     """
     for configuration, _ in (first, *others):
-        if not stackable(configuration):
+        unknown = _unknown(configuration)
+        if unknown:
             raise ConfigurationError(
-                f"expected trials that can be stacked, with {_PLAIN}; got {configuration}. Train it alone."
+                f"expected trials that can be stacked, away from the default in {', '.join(KNOWN)} alone; got another "
+                f"{', '.join(unknown)}. Train it alone."
             )
     shape = _shape(first[0])
     for configuration, _ in others:
