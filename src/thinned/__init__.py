@@ -8,7 +8,6 @@ Importing this package imports no framework.
 """
 
 import importlib
-from types import ModuleType
 from typing import Any
 
 from thinned import mask as mask
@@ -20,20 +19,26 @@ from thinned.methods.schedule import linear as linear
 from thinned.methods.site import Sites
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "catalogue", "cosine", "early", "late", "linear", "mask", "sites"]
+__all__ = ["__version__", "catalogue", "cosine", "early", "late", "linear", "mask", "sites", "verify"]
 
 _ROOMS = (
-    "flax", "jax", "keras", "kernels", "lab", "mxnet", "numpy", "report", "tensorflow", "torch", "uncertainty",
+    "conformance", "flax", "jax", "keras", "kernels", "lab", "mxnet", "numpy", "report", "tensorflow", "torch", "uncertainty",
 )  # fmt: skip
 
 _FRAMEWORKS = {"keras": "keras", "flax": "flax", "torch": "torch", "mxnet": "mxnet"}
 """Who has models, by package; Keras first, because its layers are also those of its backend."""
 
 
-def __getattr__(name: str) -> ModuleType:
+_FUNCTIONS = {"verify": "conformance"}
+"""Functions of rooms that open when they are asked for."""
+
+
+def __getattr__(name: str) -> Any:
     """Rooms open when they are named: `thinned.torch` imports PyTorch, `import thinned` does not."""
     if name in _ROOMS:
         return importlib.import_module(f"thinned.{name}")
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(f"thinned.{_FUNCTIONS[name]}"), name)
     raise AttributeError(f"module 'thinned' has no attribute {name!r}")
 
 

@@ -9,6 +9,8 @@
     ├── DtypeError(TypeError)        an array whose dtype no kernel can drop from
     ├── BindError(RuntimeError)      a bound layer whose address cannot be known
     ├── ConvertError(ValueError)     a pattern or a template that no layer of a model can be swapped by
+    ├── SubjectError(ValueError)     an implementation that cannot be verified as it is stated
+    ├── AuditError(ValueError)       a model that cannot be audited as it is, with this input
     ├── ConfigurationError(ValueError)   settings, seeds or a name that no study can have
     ├── DataError(ValueError)        data that is absent, altered, or of the wrong shape
     ├── RecordError(RuntimeError)    a store of results that cannot be written or read
@@ -20,6 +22,7 @@ Each is also the built-in that a caller would think of first, so `except ValueEr
 
 __all__ = [
     "AddressError",
+    "AuditError",
     "BindError",
     "ConfigurationError",
     "ConvertError",
@@ -30,6 +33,7 @@ __all__ = [
     "RecordError",
     "ShapeError",
     "ShareError",
+    "SubjectError",
     "ThinnedError",
     "WindowError",
 ]
@@ -69,6 +73,14 @@ class BindError(ThinnedError, RuntimeError):
 
 class ConvertError(ThinnedError, ValueError):
     """A pattern that matches nothing that can be swapped, or a template that nothing can be swapped by."""
+
+
+class SubjectError(ThinnedError, ValueError):
+    """An implementation to verify that cannot be called as it is stated."""
+
+
+class AuditError(ThinnedError, ValueError):
+    """A model that cannot be called with its example input, or settings that no audit can have."""
 
 
 class ConfigurationError(ThinnedError, ValueError):

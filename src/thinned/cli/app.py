@@ -12,6 +12,7 @@ from thinned.cli.mask import mask
 from thinned.cli.report import report
 from thinned.cli.runs import runs
 from thinned.cli.study import study
+from thinned.cli.verify import verify
 from thinned.errors import MissingExtraError, ThinnedError
 
 app = typer.Typer(
@@ -23,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(cls=WithFrameworks)(study)
-for verb in (report, runs, mask):
+for verb in (report, runs, mask, verify):
     app.command()(verb)
 
 

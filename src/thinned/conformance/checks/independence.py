@@ -1,0 +1,141 @@
+"""Independence: of elements, rows, channels, calls and layers.
+
+Two independent events of chance r agree with chance r^2 + (1 - r)^2. Each test counts how often two slices of a sample
+agree, over as many draws as they have, and takes its bound from Bernstein's inequality, with the false alarms shared
+by all pairs. The chance r is the one that the sample shows, so that a wrong rate is not told as a dependence; where it
+may be d off, the expected agreement may be 2 |2 r - 1| d + 2 d^2 off.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from thinned.conformance.bench import Bench, Sample
+from thinned.conformance.checks.check import wrong
+from thinned.conformance.claim import BLOCK
+from thinned.conformance.outcome import FailedError, NotApplicableError
+from thinned.methods.bounds import stray_of_share
+
+MOST = 256
+"""Slices of one axis that are compared pair by pair; of more, the first."""
+
+
+def _agreement(bench: Bench, slices: Any, what: str, words: str) -> str:
+    """Every two of `slices`, axes (slice, draw), agree as often as independent ones do."""
+    slices = slices[:MOST]
+    count, n = slices.shape
+    if count < 2 or n < 1:
+        raise NotApplicableError(f"there are no two {what}s to compare")
+    alike, slack = _alike(bench)
+    signs = slices.astype(np.float32) * 2 - 1
+    agree = (signs @ signs.T / n + 1) / 2
+    one, other = np.triu_indices(count, 1)
+    shares = agree[one, other]
+    stray = slack + stray_of_share(n, alike, bench.alarm / (2 * len(shares)))
+    worst = int(np.argmax(abs(shares - alike)))
+    if abs(shares[worst] - alike) <= stray:
+        return f"{len(shares)} pairs agree in {alike:.3g} +- {abs(shares - alike).max():.2g}"
+    i, j = int(one[worst]), int(other[worst])
+    same = int((abs(shares - alike) > stray).sum())
+    raise FailedError(
+        f"{what}s {i} and {j} agree in {shares[worst]:.4g} of their draws; of {len(shares)} pairs {same} are not "
+        "independent",
+        f"{alike:.4g} +- {stray:.2g}",
+        words if shares[worst] > 0.999 else "the draws of one follow from those of the other",
+    )
+
+
+def _alike(bench: Bench) -> tuple[float, float]:
+    """How often independent events agree, and how far that may be off."""
+    share, off = bench.observed()
+    return share**2 + (1 - share) ** 2, 2 * abs(2 * share - 1) * off + 2 * off**2
+
+
+def _slices(events: Any, axis: int) -> Any:
+    return np.moveaxis(events, axis, 0).reshape(events.shape[axis], -1)
+
+
+def _sample(bench: Bench) -> Sample:
+    return bench.sample(bench.rate)
+
+
+@wrong
+def elements_independent(bench: Bench) -> str:
+    """Neighbouring elements draw on their own, at every distance up to 64."""
+    if bench.claim.law == BLOCK:
+        raise NotApplicableError("elements of a block fall together")
+    events = _sample(bench).events
+    flat = events.reshape(len(events), -1)
+    lags = [lag for lag in range(1, 65) if lag < flat.shape[1]]
+    if not lags:
+        raise NotApplicableError("a call has one draw alone")
+    alike, slack = _alike(bench)
+    worst = (0.0, 0, 0.0, 0.0)
+    for lag in lags:
+        n = flat[:, lag:].size
+        share = float((flat[:, lag:] == flat[:, :-lag]).mean())
+        # Pairs that overlap are dependent: those of every second stretch of `lag` elements are not.
+        stray = slack + stray_of_share(n // 2, alike, bench.alarm / (4 * len(lags)))
+        worst = max(worst, (abs(share - alike) / stray, lag, share, stray))
+    excess, lag, share, stray = worst
+    if excess > 1:
+        raise FailedError(
+            f"elements at distance {lag} agree in {share:.4g}",
+            f"{alike:.4g} +- {stray:.2g}",
+            "draws are repeated inside the array" if share > alike else "draws exclude each other",
+        )
+    return f"distances 1 to {lags[-1]} agree in {alike:.3g}, within {excess:.2f} of their bounds"
+
+
+@wrong
+def rows_independent(bench: Bench) -> str:
+    """No two samples of a batch have masks that depend on each other."""
+    if 0 in bench.claim.shared:
+        raise NotApplicableError(f"{bench.claim.method} shares its draws over the batch")
+    sample = _sample(bench)
+    events = sample.events[:, :, :, *[0] * (sample.x.ndim - 2)] if _is_block(bench) else sample.events
+    return _agreement(bench, _slices(events, 1), "row", "lanes of the batch have the same mask")
+
+
+@wrong
+def channels_independent(bench: Bench) -> str:
+    """No two features or channels are dropped together."""
+    sample = _sample(bench)
+    free = [axis for axis in range(1, sample.x.ndim) if axis not in bench.claim.shared]
+    if not free:
+        raise NotApplicableError(f"{bench.claim.method} has one draw a sample")
+    if _is_block(bench):
+        raise NotApplicableError("implementations of DropBlock may share their blocks over channels")
+    told = []
+    for turn, _ in enumerate(free):
+        axis = sample.events.ndim - len(free) + turn
+        told.append(_agreement(bench, _slices(sample.events, axis), "column", "features have the same mask"))
+    return told[0]
+
+
+@wrong
+def calls_independent(bench: Bench) -> str:
+    """No two calls have masks that depend on each other."""
+    events = _sample(bench).events
+    if _is_block(bench):
+        events = events[(slice(None), slice(None), slice(None), *[0] * (events.ndim - 3))]
+    return _agreement(bench, _slices(events, 0), "call", "the same mask is drawn again")
+
+
+@wrong
+def layers_independent(bench: Bench) -> str:
+    """Two layers of one model have masks that do not depend on each other."""
+    bench.subject.need("layers")
+    x = bench.inputs()
+    first, second = bench.subject.twin(bench.rate, bench.seed + 2)
+    samples = [bench.sampled(bench.rate, x, each, calls=4) for each in (first, second)]
+    events = [each.events for each in samples]
+    if _is_block(bench):
+        events = [each[(slice(None), slice(None), slice(None), *[0] * (each.ndim - 3))] for each in events]
+    # Also the next call of one with this call of the other: streams that run side by side, one draw apart.
+    slices = np.stack([events[0][0], events[1][0], events[0][1], events[1][1]]).reshape(4, -1)
+    return _agreement(bench, slices, "layer", "layers start from the same seed: is it a default argument?")
+
+
+def _is_block(bench: Bench) -> bool:
+    return bench.claim.law == BLOCK
