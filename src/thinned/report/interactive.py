@@ -2,6 +2,7 @@
 
 import html
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -179,7 +180,7 @@ def _heat(heat: HeatMap) -> Figure:
         "x": list(range(len(heat.x))),
         "y": list(range(len(heat.y))),
         "z": [[_finite(value) for value in row] for row in heat.values],
-        "text": [[_safe(_in_cell(text)) for text in row] for row in heat.shown],
+        "text": [[_safe(in_cell(text)) for text in row] for row in heat.shown],
         "texttemplate": "%{text}",
         "hoverinfo": "text",
         "hovertext": told,
@@ -197,9 +198,14 @@ def _heat(heat: HeatMap) -> Figure:
     return {"data": [trace], "layout": layout}
 
 
-def _in_cell(text: str) -> str:
-    """What there is room for: the estimate. Its interval is told where the mouse is, and in the table."""
-    return text.partition(" (")[0]
+def in_cell(text: str) -> str:
+    """What there is room for: the estimate. Its interval is told where the mouse is, and in the table.
+
+    Example:
+        >>> in_cell("97.7 (97.5 to 97.9)"), in_cell("+0.4* ± 0.2")
+        ('97.7', '+0.4*')
+    """
+    return re.split(r" [(±]", text, maxsplit=1)[0]
 
 
 def _hover(series: Series) -> Figure:
@@ -265,6 +271,8 @@ def layout_of(x_title: str, y_title: str) -> Figure:
         "zeroline": False,
         "automargin": True,
         "fixedrange": True,
+        "exponentformat": "power",  # Plotly's own way is 200µ for 2e-4
+        "minexponent": 4,
     }
     return {
         "xaxis": axis | {"title": {"text": _safe(x_title), "standoff": 8}},

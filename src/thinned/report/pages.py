@@ -67,12 +67,17 @@ def save(page: str, path: Path) -> Path:
     Raises:
         RecordError: the folder cannot be written to.
     """
+    return save_bytes(page.encode(), path)
+
+
+def save_bytes(content: bytes, path: Path) -> Path:
+    """Write a file, all of it or nothing; see `save`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(page)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
             Path(name).chmod(0o644)  # mkstemp gives 0o600, which a web server could not read
             Path(name).replace(path)
         except BaseException:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from thinned.lab.answer import Chart, HeatMap, Picture, Series
-from thinned.report.interactive import broken, offset
+from thinned.report.interactive import broken, in_cell, offset
 from thinned.report.scale import Scale, said
 from thinned.report.words import has_interval, summary
 
@@ -158,7 +158,7 @@ def _heat(figure: Figure, axes: Axes, heat: HeatMap) -> None:
                 axes.text(
                     column,
                     row,
-                    _plain(text.partition(" (")[0]),
+                    _plain(in_cell(text)),
                     ha="center",
                     va="center",
                     fontsize=8,

@@ -1,0 +1,156 @@
+"""The findings: a page, a picture and the records of each study, and an index; a pure function of the records.
+
+    findings/README.md                every question with its answer
+    findings/<study>.md               one page a study
+    findings/images/<study>.png       its main picture
+    findings/records/<study>.jsonl    what both are made from
+
+`thinned report --findings docs/findings` writes them all again.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from thinned.errors import RecordError
+from thinned.lab.records import Contents, Store
+from thinned.lab.studies import STUDIES
+from thinned.report.command import command_of
+from thinned.report.facts import Facts, gather, last_design
+from thinned.report.markdown import escaped, page
+from thinned.report.pages import save_bytes
+from thinned.report.still import png
+
+EXERCISES = {
+    "swap-rates": "1. Other rates in the two layers, and the two rates swapped",
+    "more-epochs": "2. More epochs, with and without dropout",
+    "activation-variance": "3. The variance of the hidden activations over training, with and without dropout",
+    "test-time": "4. Why dropout is off at test time",
+    "weight-decay": "5. Dropout beside weight decay, and both at once",
+    "drop-connect": "6. Dropping weights instead of activations",
+    "better-noise": "7. Another noise that is better than dropout, on a fixed network",
+}
+"""The exercises of the textbook's section on dropout, in our words, and the study that answers each."""
+
+HEAD = """# Findings
+
+What the studies of `thinned study --list` found, each on one page with its picture, its tables, the number of
+seeds, and the smallest difference that they could have shown. Every figure is computed from the
+[records](records), and `thinned report --findings docs/findings` writes all of this again from them. A study
+without a page has not been run at length; `thinned study NAME --full` does.
+"""
+
+TEXTBOOK = """So ends the section "Dropout" of Zhang, Lipton, Li, Smola, "Dive into Deep Learning",
+https://d2l.ai, in our words."""
+
+
+def all_pages(folder: Path) -> dict[Path, bytes]:
+    """What belongs into a folder of findings, from its records alone: each file's content.
+
+    Raises:
+        RecordError: a folder without records, or records of another study than their file is named for.
+    """
+    records = folder / "records"
+    paths = sorted(records.glob("*.jsonl"))
+    if not paths:
+        raise RecordError(
+            f"expected records of studies in {records}; got none. `thinned report --findings {folder} --add RUNS` "
+            "brings those of a study that has been run."
+        )
+    found = {path.stem: _read(path) for path in paths}
+    facts = {name: gather(found[name]) for name in STUDIES if name in found}
+    unknown = sorted(set(found) - set(facts))
+    if unknown:
+        raise RecordError(
+            f"expected files named after studies ({', '.join(STUDIES)}); got {', '.join(unknown)} in {records}. "
+            "Rename or remove them."
+        )
+    content: dict[Path, bytes] = {folder / "README.md": index(facts).encode()}
+    for name, each in facts.items():
+        content[folder / f"{name}.md"] = _page(folder, name, found[name], each).encode()
+        if each.answer.charts:
+            content[folder / "images" / f"{name}.png"] = png(each.answer.charts[0])
+    return content
+
+
+def write(folder: Path) -> list[Path]:
+    """Write `all_pages`, each file whole or not at all.
+
+    Returns:
+        The files.
+    """
+    return [save_bytes(content, path) for path, content in all_pages(folder).items()]
+
+
+def add(folder: Path, sources: Iterable[Path]) -> int:
+    """Add the runs of studies to the findings' records; those that are there already are not added again.
+
+    Args:
+        folder: of the findings.
+        sources: files of records; of each, the runs of its last design.
+
+    Returns:
+        How many were added.
+    """
+    added = 0
+    for source in sources:
+        contents = _read(source)
+        design = last_design(contents)
+        store = Store(folder / "records" / f"{design.question.name}.jsonl")
+        known = {record.key for record in store.read().records}
+        wanted = {record.key for record in design.select(contents.records)} - known
+        store.append(*(record for record in contents.records if record.key in wanted))
+        added += len(wanted)
+    return added
+
+
+def index(facts: Mapping[str, Facts]) -> str:
+    """The page that lists them: the textbook's exercises first, then the other studies."""
+    exercises = [
+        f"| {exercise} | {_linked(name, facts)} |" for name, exercise in EXERCISES.items() if name in STUDIES
+    ]
+    others = [
+        f"| {escaped(question.asks)} | {_linked(name, facts)} |"
+        for name, question in STUDIES.items()
+        if name not in EXERCISES
+    ]
+    parts = [HEAD.strip()]
+    if exercises:
+        parts += [
+            "## The textbook's exercises",
+            TEXTBOOK,
+            "\n".join(["| exercise | answer |", "| --- | --- |", *exercises]),
+        ]
+    parts += ["## Further questions", "\n".join(["| question | answer |", "| --- | --- |", *others])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _linked(name: str, facts: Mapping[str, Facts]) -> str:
+    if name not in facts:
+        return f"`thinned study {name}` has not been run at length yet"
+    found = facts[name]
+    return f"**[{escaped(found.answer.verdict.capitalize())}]({name}.md).** {escaped(found.answer.sentence)}"
+
+
+def _page(folder: Path, name: str, contents: Contents, facts: Facts) -> str:
+    design = last_design(contents)
+    seeds = 2 * len({record.seed for record in facts.records})
+    return page(
+        facts,
+        image=f"images/{name}.png",
+        records=f"records/{name}.jsonl",
+        again="thinned report --findings docs/findings",
+        more=(
+            f"mkdir -p runs/{name} && cp docs/findings/records/{name}.jsonl runs/{name}/records.jsonl",
+            f"{command_of(design, facts.records, seeds)} --out runs/{name}",
+            f"thinned report --findings docs/findings --add runs/{name}",
+        ),
+    )
+
+
+def _read(path: Path) -> Contents:
+    contents = Store(path).read()
+    if not contents.records:
+        raise RecordError(
+            f"expected records in {path}; got none that can be read. Remove the file, or restore it."
+        )
+    return contents
