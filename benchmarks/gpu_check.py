@@ -101,6 +101,8 @@ def _functional() -> None:
     from thinned import mask
 
     for dtype, address, place, rate in itertools.product(DTYPES, ADDRESSES, PLACES, (0.0, 0.3, 0.5, 1.0)):
+        if place["shape"][0] == 1 << 20 and (dtype is not torch.float32 or rate in (0.0, 1.0)):
+            continue  # the truth takes seconds for so many
         shape, where = place["shape"], {key: place[key] for key in ("share", "window") if key in place}
         x = torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(dtype)
         x.view(-1)[0] = float("nan")
