@@ -19,17 +19,17 @@ from thinned.methods.schedule import linear as linear
 from thinned.methods.site import Sites
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "catalogue", "cosine", "early", "late", "linear", "mask", "sites", "verify"]
+__all__ = ["__version__", "audit", "catalogue", "cosine", "early", "late", "linear", "mask", "sites", "verify"]
 
 _ROOMS = (
-    "conformance", "flax", "jax", "keras", "kernels", "lab", "mxnet", "numpy", "report", "tensorflow", "torch", "uncertainty",
+    "conformance", "diagnosis", "flax", "jax", "keras", "kernels", "lab", "mxnet", "numpy", "report", "tensorflow", "torch", "uncertainty",
 )  # fmt: skip
 
 _FRAMEWORKS = {"keras": "keras", "flax": "flax", "torch": "torch", "mxnet": "mxnet"}
 """Who has models, by package; Keras first, because its layers are also those of its backend."""
 
 
-_FUNCTIONS = {"verify": "conformance"}
+_FUNCTIONS = {"audit": "diagnosis", "verify": "conformance"}
 """Functions of rooms that open when they are asked for."""
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from thinned import __version__
+from thinned.cli.audit import audit
 from thinned.cli.frameworks import WithFrameworks
 from thinned.cli.mask import mask
 from thinned.cli.report import report
@@ -24,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(cls=WithFrameworks)(study)
-for verb in (report, runs, mask, verify):
+for verb in (report, runs, mask, verify, audit):
     app.command()(verb)
 
 

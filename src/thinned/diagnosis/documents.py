@@ -1,0 +1,130 @@
+"""A report for programs: one JSON document, and SARIF 2.1.0 for code hosts."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from thinned.diagnosis.finding import Finding, Place, Report
+from thinned.diagnosis.rule import Rule, rules
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS = {"error": "error", "warning": "warning", "note": "note"}
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Everything that the audit found and measured, as plain values."""
+    return {
+        "model": report.model,
+        "framework": report.framework,
+        "findings": [_finding(each) for each in report.findings],
+        "silenced": [_finding(each) for each in report.silenced],
+        "layers": [
+            {"name": layer.name, "kind": layer.kind}
+            | {
+                mode: {"mean": _finite(mean), "variance": _finite(variance)}
+                for mode, (mean, variance) in (("train", layer.train), ("evaluation", layer.evaluation))
+            }
+            for layer in report.layers
+        ],
+        "facts": dict(report.facts),
+    }
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinities."""
+    return value if abs(value) < float("inf") else None
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    plain = {
+        name: getattr(finding, name)
+        for name in ("rule", "severity", "title", "evidence", "consequence", "mend")
+    }
+    plain["places"] = [asdict(place) for place in finding.places]
+    plain["figures"] = dict(finding.figures)
+    if finding.silenced is not None:
+        plain["silenced"] = finding.silenced
+    return plain
+
+
+def as_sarif(report: Report, version: str, fallback: str | None = None) -> dict[str, Any]:
+    """The findings as SARIF 2.1.0, which code hosts show beside the lines.
+
+    Args:
+        report: of an audit.
+        version: of this library.
+        fallback: the file to point at where a finding has none, such as the one that makes the model; without a
+            file a host shows nothing.
+
+    References:
+        OASIS, "Static Analysis Results Interchange Format (SARIF) Version 2.1.0", 2023,
+        https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html.
+    """
+    listed = list(rules().values())
+    index = {rule.id: place for place, rule in enumerate(listed)}
+    return {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "thinned audit",
+                        "semanticVersion": version,
+                        "informationUri": "https://github.com/thinned/thinned",
+                        "rules": [_rule(rule) for rule in listed],
+                    }
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [
+                    _result(finding, index, fallback) for finding in (*report.findings, *report.silenced)
+                ],
+            }
+        ],
+    }
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "shortDescription": {"text": rule.sentence},
+        "fullDescription": {"text": rule.why},
+        "help": {"text": rule.mend},
+        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+        "properties": {"family": rule.family},
+    }
+
+
+def _result(finding: Finding, index: dict[str, int], fallback: str | None) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "ruleId": finding.rule,
+        "ruleIndex": index[finding.rule],
+        "level": _LEVELS[finding.severity],
+        "message": {"text": f"{finding.title} {finding.evidence} {finding.consequence} {finding.mend}"},
+        "locations": [_location(place, fallback) for place in finding.places],
+        "properties": {"figures": dict(finding.figures)},
+    }
+    if finding.silenced is not None:
+        result["suppressions"] = [{"kind": "inSource", "justification": finding.silenced}]
+    return result
+
+
+def _location(place: Place, fallback: str | None) -> dict[str, Any]:
+    location: dict[str, Any] = {
+        "logicalLocations": [{"fullyQualifiedName": place.module or "(model)", "kind": "module"}]
+    }
+    file = place.file or fallback
+    if file is not None:
+        location["physicalLocation"] = {
+            "artifactLocation": _artifact(file),
+            "region": {"startLine": place.line if place.file and place.line else 1},
+        }
+    return location
+
+
+def _artifact(file: str) -> dict[str, str]:
+    """Relative to the folder that the audit ran in where it lies below, which a code host's checkout is."""
+    path = Path(file).resolve()
+    if path.is_relative_to(Path.cwd()):
+        return {"uri": path.relative_to(Path.cwd()).as_posix(), "uriBaseId": "%SRCROOT%"}
+    return {"uri": path.as_uri()}

@@ -1,0 +1,1 @@
+"""One rule a file; `thinned.diagnosis.rules()` lists them."""
