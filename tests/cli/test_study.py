@@ -14,6 +14,7 @@ import pytest
 from tests.cli.command import thinned
 from tests.lab.recorded import BASE, DATA, pairs, record
 from thinned.lab.records import Store
+from thinned.lab.studies import STUDIES
 
 QUICK = ("--data", "digits", "--seeds", "2", "--epochs", "2", "--width", "16")
 
@@ -122,7 +123,7 @@ class TestStudy:
         listed = json.loads(thinned("study", "--list", "--json").out)
 
         assert {"name": "dropout", "asks": "Does dropout help here?"} == listed[0]
-        assert ["dropout", "frameworks"] == [each["name"] for each in listed]
+        assert [*STUDIES, "frameworks"] == [each["name"] for each in listed]
 
 
 class TestRuns:

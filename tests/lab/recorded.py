@@ -35,7 +35,7 @@ def record(arm, seed, accuracy=0.8, *, base=BASE, versions=VERSIONS, status="fin
     }
     done = base.epochs if status == "finished" else 1
     content = {
-        "key": plan.key(arm, seed),
+        "key": plan.key(plan.arms()[arm], seed),
         "study": "dropout",
         "arm": arm,
         "seed": seed,

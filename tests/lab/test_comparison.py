@@ -2,9 +2,14 @@
 
 import pytest
 
-from tests.lab.recorded import design, pairs, record
-from thinned.lab.comparison import GAP, TEST_ACCURACY, TEST_LOSS
+from tests.lab.recorded import pairs, record
+from thinned.lab.comparison import GAP, TEST_ACCURACY, TEST_LOSS, compare
 from thinned.lab.statistics import mean_interval
+
+
+def compared(records):
+    """Both arms of the dropout study."""
+    return compare(records, "none", "dropout")
 
 
 class TestCompare:
@@ -12,7 +17,7 @@ class TestCompare:
 
     def test_the_difference_is_treated_minus_control_by_seed(self):
         """Whatever the seeds' own levels are; accuracy in percentage points."""
-        found = design().compare(pairs((0.5, 0.52), (0.7, 0.73), (0.9, 0.91))).differences["test_accuracy"]
+        found = compared(pairs((0.5, 0.52), (0.7, 0.73), (0.9, 0.91))).differences["test_accuracy"]
         expected = mean_interval([2.0, 3.0, 1.0])
 
         assert (expected.estimate, expected.low, expected.high) == pytest.approx(
@@ -31,11 +36,11 @@ class TestCompare:
     )
     def test_the_interval_of_accuracy_decides(self, accuracies, verdict):
         """Above 0 helped, below 0 hurt, around 0 undecided, no interval unanswered."""
-        assert verdict == design().compare(pairs(*accuracies)).verdict
+        assert verdict == compared(pairs(*accuracies)).verdict
 
     def test_a_seed_with_one_run_is_no_pair(self):
         """But the run counts for its arm."""
-        found = design().compare([*pairs((0.5, 0.6), (0.5, 0.6)), record("none", 7)])
+        found = compared([*pairs((0.5, 0.6), (0.5, 0.6)), record("none", 7)])
 
         assert (2, 3, 2) == (len(found.pairs), found.control.finished, found.treated.finished)
 
@@ -43,7 +48,7 @@ class TestCompare:
     def test_diverged_runs_are_counted_and_in_no_mean(self, none, dropout):
         """Their pair is left out, their number is not; in either arm."""
         third = [record("none", 2, status=none), record("dropout", 2, status=dropout)]
-        found = design().compare([*pairs((0.5, 0.6), (0.5, 0.6)), *third])
+        found = compared([*pairs((0.5, 0.6), (0.5, 0.6)), *third])
 
         assert (2, 5, 1) == (
             len(found.pairs),
@@ -53,7 +58,7 @@ class TestCompare:
 
     def test_no_runs_are_no_answer(self):
         """Not an error: a study may be killed before its first."""
-        assert "unanswered" == design().compare([]).verdict
+        assert "unanswered" == compared([]).verdict
 
 
 class TestMetric:

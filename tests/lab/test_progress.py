@@ -7,7 +7,7 @@ from rich.console import Console
 from tests.lab.recorded import design, pairs
 from thinned.lab.progress import Silent, Terminal, so_far
 
-COMPARISON = design().compare(pairs((0.5, 0.52), (0.6, 0.63), (0.7, 0.74)))
+RECORDS = pairs((0.5, 0.52), (0.6, 0.63), (0.7, 0.74))
 
 
 def console(width=80):
@@ -21,7 +21,7 @@ class TestTable:
     def test_it_fits_eighty_columns(self):
         """Nothing is cut off or wrapped: every interval stands on one line."""
         screen = console()
-        screen.print(so_far(COMPARISON))
+        screen.print(so_far(design(), RECORDS))
         shown = screen.file.getvalue()
 
         assert all(part in shown for part in ("+3.00", "+0.52 to +5.48", "-0.0548 to -0.0052", "3 pairs"))
@@ -30,7 +30,7 @@ class TestTable:
     def test_without_pairs_there_are_no_figures(self):
         """A dash, not a bare mean."""
         screen = console()
-        screen.print(so_far(design().compare(pairs((0.5, 0.6)))))
+        screen.print(so_far(design(), pairs((0.5, 0.6))))
 
         assert "50.00" not in screen.file.getvalue()
 
@@ -42,10 +42,10 @@ class TestTerminal:
         """And what was there already."""
         screen = console()
         with Terminal(screen) as watch:
-            watch.begin(epochs=4, runs=2, reused=6, jobs=2)
+            watch.begin(design(), RECORDS[:-1], epochs=4, runs=2, reused=6, jobs=2)
             watch.epoch()
             watch.epoch()
-            watch.recorded(COMPARISON)
+            watch.recorded(RECORDS[-1])
             watch.note("[bold] is not markup here")
         shown = screen.file.getvalue()
 
@@ -61,9 +61,9 @@ class TestSilent:
     def test_only_trouble_is_told(self, capsys):
         """On standard error."""
         watch = Silent()
-        watch.begin(epochs=4, runs=2, reused=0, jobs=2)
+        watch.begin(design(), [], epochs=4, runs=2, reused=0, jobs=2)
         watch.epoch()
-        watch.recorded(COMPARISON)
+        watch.recorded(RECORDS[-1])
         watch.note("A worker died.")
 
         assert ("", "A worker died.\n") == tuple(capsys.readouterr())

@@ -1,6 +1,5 @@
 """How the answer of a study is printed: for people, and as one JSON document."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,12 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from thinned.lab.comparison import METRICS, Comparison
+from thinned.lab.comparison import METRICS, Comparison, compare
 from thinned.lab.progress import so_far
+from thinned.lab.records import Store
 from thinned.lab.statistics import Interval
-from thinned.lab.study import Result
+from thinned.lab.study import Result, Study
+from thinned.report import gather, write
 
 
 def announce(data: str, *, chosen: bool) -> None:
@@ -26,13 +27,31 @@ def announce(data: str, *, chosen: bool) -> None:
     print(why, file=sys.stderr)
 
 
+def interrupted(asked: Study) -> None:
+    """Say what is saved, and how to go on."""
+    left, needed, store = len(asked.missing()), len(asked.trials()), asked.store()
+    print(
+        f"thinned: interrupted. {needed - left} of {needed} runs are saved in {store.path}; the same command "
+        f"trains the other {left}.",
+        file=sys.stderr,
+    )
+
+
+def written(result: Result) -> Path | None:
+    """The page of a study, beside its records; None where there are none."""
+    if not result.records:
+        return None
+    contents = Store(result.store).read()
+    return write(gather(contents, result.design), result.store.with_name("report.html"))
+
+
 def show(result: Result, page: Path | None) -> None:
     """The table, the sentence, and where everything lies."""
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    console.print(so_far(result.comparison))
+    console.print(so_far(result.design, result.records))
     typer.echo(f"\n{result.sentence}\n")
     typer.echo(f"{result.new} runs trained, {result.reused} taken from the records in {result.store}")
-    extra = len(result.records) - result.new - result.reused
+    extra = len({record.key for record in result.records}) - result.new - result.reused
     if extra > 0:
         typer.echo(f"{extra} more runs of this design were in the records, and count.")
     if result.failures:
@@ -41,30 +60,44 @@ def show(result: Result, page: Path | None) -> None:
         typer.echo(f"Report: {page.resolve()}")
 
 
-def document(result: Result, data: str, page: Path | None) -> str:
-    """The same as one JSON document; every figure in the unit that it names."""
-    comparison = result.comparison
-    content = {
-        "study": result.design.question.name,
-        "asks": result.design.question.asks,
+def document(result: Result, data: str, page: Path | None) -> dict[str, Any]:
+    """The same as plain values for a JSON document; every figure in the unit that it names."""
+    design = result.design
+    found = {
+        "study": design.question.name,
+        "asks": design.question.asks,
         "data": data,
-        "verdict": comparison.verdict,
-        "sentence": result.sentence,
-        "configuration": result.design.base.as_json(),
-        "arms": {
-            arm.name: {"finished": arm.finished, "diverged": arm.diverged} | _intervals(arm.means)
-            for arm in (comparison.control, comparison.treated)
-        },
-        "difference": {"of": f"{comparison.treated.name} minus {comparison.control.name}"}
-        | _intervals(comparison.differences),
-        "pairs": _pairs(comparison),
+        "scope": str(design.scope),
+        "configuration": design.base.as_json(),
+        **result.answer.as_json(),
+        **_arms(result),
         "runs": {"trained": result.new, "reused": result.reused, "failed": len(result.failures)},
         "damaged_lines": [damage.line for damage in result.damaged],
-        "versions": dict(result.design.versions),
+        "versions": dict(design.versions),
         "records": str(result.store.resolve()),
         "report": None if page is None else str(page.resolve()),
     }
-    return json.dumps(content, indent=2, allow_nan=False)
+    return found
+
+
+def _arms(result: Result) -> dict[str, Any]:
+    """What each arm reached, and its difference from the first, paired by seed."""
+    control, *others = list(dict.fromkeys(record.arm for record in result.records)) or [""]
+    pairs = [compare(result.records, control, other) for other in others]
+    arms = [compare(result.records, control, control).control, *(pair.treated for pair in pairs)]
+    found: dict[str, Any] = {
+        "arms": {
+            arm.name: {"finished": arm.finished, "diverged": arm.diverged} | _intervals(arm.means)
+            for arm in arms
+            if arm.name
+        },
+        "differences": [
+            {"of": f"{pair.treated.name} minus {control}"} | _intervals(pair.differences) for pair in pairs
+        ],
+    }
+    if len(pairs) == 1:
+        found |= {"difference": found["differences"][0], "pairs": _pairs(pairs[0])}
+    return found
 
 
 def _intervals(found: dict[str, Interval | None]) -> dict[str, Any]:
@@ -81,6 +114,7 @@ def _interval(interval: Interval | None, unit: str) -> dict[str, Any] | None:
         "high": interval.high,
         "level": 0.95,
         "n": interval.n,
+        "p": interval.p,
         "detectable": interval.detectable,
     }
 
@@ -95,6 +129,7 @@ def _pairs(comparison: Comparison) -> list[dict[str, Any]]:
                 "difference": pair.difference(metric),
             }
             for metric in METRICS
+            if pair.has(metric)
         }
         for pair in comparison.pairs
     ]

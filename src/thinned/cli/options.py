@@ -13,7 +13,7 @@ def _option(*names: str, of: str) -> Any:
     return typer.Option(*names, help=of, show_default=False)
 
 
-Name = Annotated[str | None, typer.Argument(help="Which study; see --list.", show_default=False)]
+Name = Annotated[str | None, typer.Argument(help="Which study, or all; see --list.", show_default=False)]
 DataName = Annotated[
     str | None,
     _option(
@@ -21,8 +21,12 @@ DataName = Annotated[
         "By default Fashion-MNIST where it lies here already, else digits."
     ),
 ]
-Seeds = Annotated[int | None, _option(of="Paired seeds. [default: 5, or 10 for small data]")]
-Epochs = Annotated[int | None, _option(of="Passes over the data. [default: 10, or 100 for small data]")]
+Seeds = Annotated[int | None, _option(of="Paired seeds. [default: the study's; of dropout 5, or 10 quick]")]
+Epochs = Annotated[
+    int | None, _option(of="Passes over the data. [default: the study's; of dropout 10, or 100 quick]")
+]
+Quick = Annotated[bool, typer.Option("--quick", help="Digits and a small design, in about a minute.")]
+Full = Annotated[bool, typer.Option("--full", help="Fashion-MNIST and the whole design; may take hours.")]
 Rates = Annotated[
     str | None,
     _option(

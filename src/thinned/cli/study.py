@@ -26,19 +26,24 @@ def study(
     out: options.Out = None,
     data_dir: options.DataFolder = None,
     jobs: options.Jobs = None,
+    quick: options.Quick = False,
+    full: options.Full = False,
     as_json: options.AsJson = False,
     listing: options.Listing = False,
 ) -> None:
     """Train with paired seeds, record every run, and answer a question with intervals.
 
-    Interrupted at any moment, the same command continues. Small data means fewer than 10,000 training
-    examples.
+    --quick asks on digits, in about a minute; --full on Fashion-MNIST, in earnest; --data, --seeds and the settings
+    change that. Without either, small data, of fewer than 10,000 training examples, is asked quickly. `all` asks
+    every question, one after the other. Interrupted at any moment, the same command continues.
 
     Example: `thinned study dropout --data digits --seeds 10`
     """
     if listing:
         _list(as_json)
         return
+    if quick and full:
+        raise typer.BadParameter("expected --quick or --full; got both.")
     if name is None:
         raise typer.BadParameter("expected the name of a study; got none. `thinned study --list` has them.")
     settings = _settings(
@@ -50,7 +55,22 @@ def study(
     )
     from thinned.lab import Study
 
-    _run(Study(name, data, seeds, settings, out, data_dir, jobs), chosen=data is not None, as_json=as_json)
+    scope = "quick" if quick else "full" if full else None
+    if name == ALL:
+        from thinned.cli.all import ask_all
+
+        ask_all(
+            lambda name, folder: Study(name, data, seeds, settings, folder, data_dir, jobs, scope),
+            out,
+            as_json=as_json,
+        )
+        return
+    chosen = data is not None or scope is not None
+    _run(Study(name, data, seeds, settings, out, data_dir, jobs, scope), chosen=chosen, as_json=as_json)
+
+
+ALL = "all"
+"""No study has this name."""
 
 
 def _settings(**given: Any) -> dict[str, Any]:
@@ -58,19 +78,17 @@ def _settings(**given: Any) -> dict[str, Any]:
 
 
 def _run(asked: "Study", *, chosen: bool, as_json: bool) -> None:
-    from thinned.cli.answer import announce, document, show
-    from thinned.lab.records import Store
-    from thinned.report import gather, write
+    import json
+
+    from thinned.cli.answer import announce, document, show, written
 
     data = asked.load()
     announce(data.name, chosen=chosen)
     result = _followed(asked)
     tell(result.store, result.damaged)
-    page = None
-    if result.records:
-        page = write(gather(Store(result.store).read(), result.design), result.store.with_name("report.html"))
+    page = written(result)
     if as_json:
-        typer.echo(document(result, data.name, page))
+        typer.echo(json.dumps(document(result, data.name, page), indent=2, allow_nan=False))
     else:
         show(result, page)
     if result.failures:
@@ -79,23 +97,22 @@ def _run(asked: "Study", *, chosen: bool, as_json: bool) -> None:
 
 def _followed(asked: "Study") -> "Result":
     """Run it before the user's eyes; when interrupted, say what is saved."""
+    from thinned.cli.answer import interrupted
     from thinned.lab.progress import Silent, Terminal
 
     try:
         with Terminal() if sys.stderr.isatty() else nullcontext(Silent()) as watch:
             return asked.run(watch)
     except KeyboardInterrupt:
-        left, store = len(asked.missing()), asked.store()
-        print(
-            f"thinned: interrupted. {len(asked.trials()) - left} of {len(asked.trials())} runs are saved in "
-            f"{store.path}; the same command trains the other {left}.",
-            file=sys.stderr,
-        )
+        interrupted(asked)
         raise typer.Exit(130) from None
 
 
 def _list(as_json: bool) -> None:
     import json
+
+    from rich.console import Console
+    from rich.table import Table
 
     from thinned.lab.frameworks.study import ASKS
     from thinned.lab.studies import STUDIES
@@ -103,6 +120,11 @@ def _list(as_json: bool) -> None:
     listed = {name: question.asks for name, question in STUDIES.items()} | {"frameworks": ASKS}
     if as_json:
         typer.echo(json.dumps([{"name": name, "asks": asks} for name, asks in listed.items()]))
-    else:
-        for name, asks in listed.items():
-            typer.echo(f"{name}  {asks}")
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, asks in listed.items():
+        table.add_row(name, asks)
+    table.add_row(ALL, "Every one of these but frameworks, one after the other.")
+    Console(highlight=False).print(table)

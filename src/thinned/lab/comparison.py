@@ -48,6 +48,13 @@ class Metric:
         )
         return f"{mean} ({low} to {high})"
 
+    def two_lines(self, interval: Interval, *, signed: bool = False) -> str:
+        """A mean, and its interval in the line under it."""
+        mean, low, high = (
+            self.show(value, signed=signed) for value in (interval.estimate, interval.low, interval.high)
+        )
+        return f"{mean}\n{low} to {high}"
+
 
 TEST_ACCURACY = Metric("test_accuracy", "test accuracy", "percentage points", 100, 2, 1)
 TEST_LOSS = Metric("test_loss", "test loss", "nats", 1, 4, -1)
@@ -88,6 +95,10 @@ class Pair:
     control: Record
     treated: Record
 
+    def has(self, metric: Metric) -> bool:
+        """Whether both runs measured it: runs with a validation part have not looked at the test examples."""
+        return metric.name in self.control.final and metric.name in self.treated.final
+
     def difference(self, metric: Metric) -> float:
         """Treated minus control, in the metric's unit."""
         return metric.of(self.treated) - metric.of(self.control)
@@ -122,6 +133,24 @@ class Comparison:
         return "helped" if interval.estimate * metric.better > 0 else "hurt"
 
 
+def contrast(records: Sequence[Record], control: str, treated: str, metric: Metric) -> Interval | None:
+    """Treated minus control, paired by seed, in the metric's unit; None where there are fewer than two pairs.
+
+    Args:
+        records: of one design.
+        control: name of the arm that the other is compared with.
+        treated: name of the other.
+        metric: what is compared.
+    """
+    reached = [
+        {run.seed: metric.of(run) for run in records if run.arm == arm and metric.name in run.final}
+        for arm in (control, treated)
+    ]
+    return _interval(
+        [reached[1][seed] - reached[0][seed] for seed in sorted(reached[0]) if seed in reached[1]]
+    )
+
+
 def compare(records: Sequence[Record], control: str, treated: str) -> Comparison:
     """Compare two arms of one design.
 
@@ -136,7 +165,10 @@ def compare(records: Sequence[Record], control: str, treated: str) -> Comparison
         for seed, run in by_arm[control].items()
         if run.final and seed in by_arm[treated] and by_arm[treated][seed].final
     )
-    differences = {metric.name: _interval([pair.difference(metric) for pair in pairs]) for metric in METRICS}
+    differences = {
+        metric.name: _interval([pair.difference(metric) for pair in pairs if pair.has(metric)])
+        for metric in METRICS
+    }
     return Comparison(
         _arm(control, by_arm[control].values()), _arm(treated, by_arm[treated].values()), pairs, differences
     )
@@ -145,7 +177,10 @@ def compare(records: Sequence[Record], control: str, treated: str) -> Comparison
 def _arm(name: str, runs: Iterable[Record]) -> Arm:
     all_runs = list(runs)
     finished = [run for run in all_runs if run.final]
-    means = {metric.name: _interval([metric.of(run) for run in finished]) for metric in METRICS}
+    means = {
+        metric.name: _interval([metric.of(run) for run in finished if metric.name in run.final])
+        for metric in METRICS
+    }
     return Arm(name, len(finished), len(all_runs) - len(finished), means)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from thinned.errors import ThinnedError
 from thinned.lab.configuration import ALWAYS, Configuration
+from thinned.lab.scope import read_design
 
 Check = Callable[[Any, str], None]
 """Passes a value, or raises `ValueError` that says where it stands, what was expected and what came."""
@@ -142,6 +143,15 @@ def _configuration(value: Any, at: str) -> None:
         raise ValueError(f"{at}: {error}") from None
 
 
+def _design(value: Any, at: str) -> None:
+    _object(**{name: lambda value, at: None for name in ALWAYS})(value, at)
+    _object()(value.get("asked", {}), f"{at}.asked")
+    try:
+        read_design(value, {"train_examples": 1, "features": 1, "classes": 1})
+    except ThinnedError as error:
+        raise ValueError(f"{at}: {error}") from None
+
+
 def _no_metrics(value: Any, at: str) -> None:
     if value != {}:
         raise _wrong(at, "nothing of a run that diverged", value)
@@ -172,7 +182,7 @@ FIELDS: dict[str, Check] = {
     "study": _name,
     "arm": _name,
     "seed": _integer(0),
-    "design": _configuration,
+    "design": _design,
     "configuration": _configuration,
     "data": _object(
         name=_text, asked=_text, digest=_digits, source=_text,

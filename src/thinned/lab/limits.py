@@ -44,6 +44,7 @@ class Size:
         features: of an example.
         classes: how many.
         data: bytes of all examples.
+        arms: how many runs a seed has.
     """
 
     configuration: Configuration
@@ -52,12 +53,13 @@ class Size:
     features: int
     classes: int
     data: int
+    arms: int = 2
 
     @classmethod
-    def of(cls, configuration: Configuration, runs: int, data: Data) -> "Size":
+    def of(cls, configuration: Configuration, runs: int, data: Data, arms: int = 2) -> "Size":
         """On the given data."""
         features, held = int(data.train_x[0].size), data.train_x.nbytes + data.test_x.nbytes
-        return cls(configuration, runs, len(data.train_y), features, len(data.classes), held)
+        return cls(configuration, runs, len(data.train_y), features, len(data.classes), held, arms)
 
     def run(self) -> int:
         """Bytes that one worker takes, about."""
@@ -147,7 +149,7 @@ def _check_records(size: Size) -> None:
     if _fits(size):
         return
     asked = size.configuration
-    pairs = _largest(lambda pairs: _fits(replace(size, runs=2 * pairs)))
+    pairs = _largest(lambda pairs: _fits(replace(size, runs=size.arms * pairs)))
     epochs = _largest(
         lambda epochs: _fits(replace(size, configuration=replace(asked, epochs=max(epochs, 1))))
     )

@@ -31,7 +31,7 @@ class Record:
         study: the study's name.
         arm: which of its arms.
         seed: of the weights, the order of examples, and the masks.
-        design: the study's configuration, before its arms change it.
+        design: the study's configuration, before its arms change it, and its scope.
         configuration: what was trained, in full.
         data: `name, asked, digest, source, train_examples, test_examples, features, classes`.
         status: "finished" or "diverged".
@@ -95,11 +95,14 @@ class Record:
         """The record's line, with its newline."""
         return (canonical(asdict(self)) + "\n").encode()
 
+    @property
+    def digest(self) -> str:
+        """Of the data."""
+        return str(self.data["digest"])
+
     def identity(self) -> dict[str, Any]:
         """Everything that the outcome depends on; equal identities give equal outcomes."""
-        return identity(
-            self.configuration, self.seed, self.data["digest"], self.law, self.trial, self.versions
-        )
+        return identity(self.configuration, self.seed, self.digest, self.law, self.trial, self.versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,13 @@ def identity(
         "data": digest,
         "law": law,
         "trial": trial,
-        "versions": {name: versions[name] for name in ("thinned", "torch")},
+        "versions": counting(versions),
     }
+
+
+def counting(versions: Mapping[str, str]) -> dict[str, str]:
+    """The versions that an outcome depends on."""
+    return {name: versions[name] for name in ("thinned", "torch")}
 
 
 def key_of(content: Mapping[str, Any]) -> str:

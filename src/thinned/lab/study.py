@@ -1,61 +1,33 @@
 """A study: which runs its design needs, which of them the records have, and the rest trained and recorded."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from thinned.errors import ConfigurationError
-from thinned.lab.comparison import Comparison
+from thinned.lab.answer import Answer
 from thinned.lab.configuration import Configuration
 from thinned.lab.data import Data, default_name, load
+from thinned.lab.engine import Failure, Trial, train
 from thinned.lab.limits import Size, at_once, check
 from thinned.lab.lock import alone
 from thinned.lab.pool import Event, processors, run_all
 from thinned.lab.progress import Silent, Watch
 from thinned.lab.provenance import LAW, TRIAL, fingerprint, git_state, machine, versions
-from thinned.lab.question import Design
+from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Damage, Record, Store
+from thinned.lab.scope import SIZES, Scope
 from thinned.lab.studies import find
 from thinned.mask.address import seed64
 
 FEW_EXAMPLES = 10_000
-"""Below this many training examples, a study takes more seeds and more epochs."""
+"""Below this many training examples, a study asks as it would quickly, where nobody says how."""
 
 DEFAULTS = Configuration()
 
 RECORDS = "records.jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One run that a study needs.
-
-    Args:
-        arm: of the study.
-        seed: of the weights, the order of examples, and the masks.
-        configuration: what to train.
-        key: of its record.
-    """
-
-    arm: str
-    seed: int
-    configuration: Configuration
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A run without an outcome.
-
-    Args:
-        trial: which.
-        reason: what its worker said last.
-    """
-
-    trial: Trial
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +37,7 @@ class Result:
     Args:
         design: what all its runs share.
         records: every record of this design in the store, by seed and arm.
-        comparison: of the two arms.
-        sentence: the answer.
+        answer: what they say.
         new: how many runs were trained now.
         reused: how many of those needed were in the records before.
         failures: runs that have no outcome.
@@ -76,13 +47,17 @@ class Result:
 
     design: Design
     records: tuple[Record, ...]
-    comparison: Comparison
-    sentence: str
+    answer: Answer
     new: int
     reused: int
     failures: tuple[Failure, ...]
     damaged: tuple[Damage, ...]
     store: Path
+
+    @property
+    def sentence(self) -> str:
+        """The answer in one sentence."""
+        return self.answer.sentence
 
 
 @dataclass(slots=True)
@@ -91,15 +66,17 @@ class Study:
 
     Args:
         name: of the study, as `thinned study --list` has it.
-        data: `"digits"`, `"fashion-mnist"` or a path; None takes Fashion-MNIST where it lies here, else
-            digits.
-        seeds: the seeds, or how many (0, 1, ...); None means 5, or 10 below 10,000 training examples.
-        settings: changes to `Configuration`; `epochs` is 10, or 100 below 10,000 training examples, since ten
-            epochs of a few minibatches end before such a network has learned anything. `batch` is 256, or all
-            examples where there are fewer.
+        data: `"digits"`, `"fashion-mnist"` or a path; None takes what the scope's plan says, or, without a scope,
+            Fashion-MNIST where it lies here, else digits.
+        seeds: the seeds, or how many (0, 1, ...); None means as many as the plan says. Of a study in two stages
+            they are those of the second.
+        settings: changes to the plan's settings, which are changes to `Configuration`. `batch` is at most the
+            number of training examples, where nobody says otherwise.
         out: folder of the records; None means `runs/<name>-<data>` in the current directory.
         data_dir: where Fashion-MNIST's archives lie; None reads the variable `THINNED_DATA`.
         jobs: how many runs at once; None means one on each processor.
+        scope: "quick" or "full": which of the question's plans and grids; None means quick below 10,000 training
+            examples, and else full.
 
     Raises:
         ConfigurationError: settings, seeds or a name that no study can have, or this machine cannot train.
@@ -118,6 +95,7 @@ class Study:
     out: Path | None = None
     data_dir: Path | None = None
     jobs: int | None = None
+    scope: str | None = None
     _loaded: Data | None = field(default=None, init=False, repr=False)
     _design: Design | None = field(default=None, init=False, repr=False)
 
@@ -125,37 +103,54 @@ class Study:
         find(self.name)
         DEFAULTS.changed(self.settings)
         _checked_seeds(self.seeds if self.seeds is not None else 2)
+        if self.scope is not None and self.scope not in SIZES:
+            raise ConfigurationError(f"expected a scope, {' or '.join(SIZES)}; got {self.scope!r}.")
         if self.jobs is not None and self.jobs < 1:
             raise ConfigurationError(
                 f"expected at least 1 job; got {self.jobs}. Leave it out to use every processor."
             )
 
+    @property
+    def question(self) -> Question:
+        """What is asked."""
+        return find(self.name)
+
     def load(self) -> Data:
         """The data, read once."""
         if self._loaded is None:
+            if self.data is None and self.scope is not None:
+                self.data = self.question.plan(self.scope).data
             self.data = default_name(self.data_dir) if self.data is None else self.data
             self._loaded = load(self.data, self.data_dir)
         return self._loaded
 
+    def plan(self) -> Plan:
+        """How the question is asked where nothing else is said."""
+        return self.question.plan(self._size())
+
     def design(self) -> Design:
         """What all runs of this study share."""
         if self._design is None:
-            examples = len(self.load().train_y)
-            epochs, batch = 100 if self._few() else DEFAULTS.epochs, min(DEFAULTS.batch, examples)
-            base = replace(DEFAULTS, epochs=epochs, batch=batch).changed(self.settings)
-            check(Size.of(base, 2 * self._pairs(), self.load()))
-            digest = fingerprint(self.load())
-            self._design = Design(find(self.name), base, digest, LAW, TRIAL, versions())
+            data = self.load()
+            base = DEFAULTS.changed(self.plan().settings).changed(self.settings)
+            if "batch" not in self.settings:
+                base = replace(base, batch=min(base.batch, len(data.train_y)))
+            check(Size.of(base, 2 * _count(self._seeds()), data))
+            scope = Scope(self._size(), self.settings, _counts(data))
+            digest = fingerprint(data)
+            design = Design(self.question, base, digest, LAW, TRIAL, versions(), scope)
+            arms = design.arms()
+            for configuration in set(arms.values()):
+                check(Size.of(configuration, len(arms) * _count(self._seeds()), data, len(arms)))
+            self._design = design
         return self._design
 
     def trials(self) -> tuple[Trial, ...]:
-        """The runs that this study needs, the two of a pair next to each other."""
-        design = self.design()
-        return tuple(
-            Trial(arm, seed, configuration, design.key(arm, seed))
-            for seed in self._seeds()
-            for arm, configuration in design.arms().items()
-        )
+        """The runs that this study needs, as far as is known, those of a seed next to each other.
+
+        The second stage is known when the first is complete.
+        """
+        return self._trials(self.store().read().records)
 
     def store(self) -> Store:
         """The records of this study's folder."""
@@ -163,36 +158,57 @@ class Study:
 
     def missing(self) -> tuple[Trial, ...]:
         """The runs that the records do not have."""
-        known = {record.key for record in self.store().read().records}
-        return tuple(trial for trial in self.trials() if trial.key not in known)
+        records = self.store().read().records
+        known = {record.key for record in records}
+        return tuple(trial for trial in self._trials(records) if trial.key not in known)
 
     def run(self, watch: Watch | None = None) -> Result:
-        """Train what is missing, record each run as it finishes, and compare the arms.
+        """Train what is missing, record each run as it finishes, and answer the question.
 
         Args:
             watch: who follows; None shows nothing.
         """
         watch = watch or Silent()
-        trials, store, todo = self.trials(), self.store(), self.missing()
-        failures: tuple[Failure, ...] = ()
-        if todo:
+        store = self.store()
+        failures: dict[str, Failure] = {}
+        new = 0
+        while todo := [trial for trial in self.missing() if trial.key not in failures]:
             with alone(store.path.parent, watch.note):
-                todo = self.missing()  # whoever was waited for has trained some of them
-                failures = self._train(todo, store, watch)
+                # Whoever was waited for has trained some of them.
+                todo = [trial for trial in self.missing() if trial.key not in failures]
+                failed = self._train(todo, store, watch) if todo else ()
+            failures |= {failure.trial.key: failure for failure in failed}
+            new += len(todo) - len(failed)
         contents = store.read()
         records = self.design().select(contents.records)
-        comparison = self.design().compare(records)
         return Result(
             design=self.design(),
             records=records,
-            comparison=comparison,
-            sentence=self.design().question.sentence(comparison, self.load().name),
-            new=len(todo) - len(failures),
-            reused=len(trials) - len(todo),
-            failures=failures,
+            answer=self.question.answer(self.design(), records),
+            new=new,
+            reused=len(self._trials(contents.records)) - new - len(failures),
+            failures=tuple(failures.values()),
             damaged=contents.damaged,
             store=store.path,
         )
+
+    def _trials(self, records: Sequence[Record]) -> tuple[Trial, ...]:
+        design = self.design()
+        if self.question.second is None:
+            return tuple(self._runs(design.arms(), self._seeds()))
+        first = tuple(self._runs(design.arms(), range(self.plan().seeds)))
+        if {trial.key for trial in first} - {record.key for record in records}:
+            return first
+        arms = self.question.second(design, design.first(records))
+        return (*first, *self._runs(arms, self._seeds()))
+
+    def _runs(self, arms: Mapping[str, Configuration], seeds: Sequence[int]) -> Iterator[Trial]:
+        """Every arm at every seed; the same training once."""
+        different = {configuration: arm for arm, configuration in reversed(list(arms.items()))}
+        named = [(arm, each) for arm, each in arms.items() if different[each] == arm]
+        for seed in seeds:
+            for arm, configuration in named:
+                yield Trial(arm, seed, configuration, self.design().key(configuration, seed))
 
     def _train(self, todo: Sequence[Trial], store: Store, watch: Watch) -> tuple[Failure, ...]:
         torn = store.append()  # a folder that cannot be written to says so before an hour of training
@@ -201,43 +217,34 @@ class Study:
                 f"The last line of {store.path} was not finished when its writer ended. Its {torn} bytes are in "
                 f"{store.torn} now, and its run is trained again."
             )
-        jobs = self._jobs(len(todo), watch)
+        jobs = self._jobs(todo, watch)
+        records = store.read().records
         epochs = sum(trial.configuration.epochs for trial in todo)
-        watch.begin(epochs, len(todo), len(self.trials()) - len(todo), jobs)
-        tasks = [{"configuration": each.configuration.as_json(), "seed": each.seed} for each in todo]
+        reused = len(self._trials(records)) - len(todo)
+        watch.begin(self.design(), records, epochs=epochs, runs=len(todo), reused=reused, jobs=jobs)
         where = {"data": self.data, "data_dir": None if self.data_dir is None else str(self.data_dir)}
-        known, failures = list(store.read().records), []
-        with closing(run_all(tasks, where, jobs)) as events:
-            for event in events:
-                trial = todo[event.index]
-                if event.kind == "epoch":
-                    watch.epoch()
-                elif event.kind == "outcome":
-                    record = self._record(trial, event)
-                    store.append(record)
-                    known.append(record)
-                    watch.recorded(self.design().compare(known))
-                else:
-                    reason = str(event.content["error"])
-                    again = "it is run once more" if event.kind == "retry" else "it has no record"
-                    watch.note(f"Seed {trial.seed}, arm {trial.arm}: {again}. {reason}")
-                    if event.kind == "failed":
-                        failures.append(Failure(trial, reason))
-        return tuple(failures)
+        return train(todo, partial(run_all, where=where, jobs=jobs), self._record, store, watch)
 
-    def _few(self) -> bool:
-        return len(self.load().train_y) < FEW_EXAMPLES
+    def _size(self) -> str:
+        if self.scope is None:
+            return "quick" if len(self.load().train_y) < FEW_EXAMPLES else "full"
+        return self.scope
 
     def _seeds(self) -> Sequence[int]:
-        return _checked_seeds(self.seeds if self.seeds is not None else 10 if self._few() else 5)
+        """Those of the stage that answers; of two stages, the first has those before."""
+        plan = self.plan()
+        if self.question.second is None:
+            return _checked_seeds(plan.seeds if self.seeds is None else self.seeds)
+        asked = plan.second if self.seeds is None else self.seeds
+        if isinstance(asked, int):
+            _checked_seeds(asked)
+            return range(plan.seeds, plan.seeds + asked)
+        return _checked_seeds(asked)
 
-    def _pairs(self) -> int:
-        seeds = self._seeds()
-        return seeds.stop if isinstance(seeds, range) else len(seeds)  # `len` of a long range is an error
-
-    def _jobs(self, runs: int, watch: Watch) -> int:
-        wanted = min(self.jobs or processors(), max(runs, 1))
-        jobs = at_once(Size.of(self.design().base, len(self.trials()), self.load()), wanted)
+    def _jobs(self, todo: Sequence[Trial], watch: Watch) -> int:
+        wanted = min(self.jobs or processors(), max(len(todo), 1))
+        different = {trial.configuration for trial in todo}
+        jobs = min(at_once(Size.of(each, len(todo), self.load()), wanted) for each in different)
         if jobs < wanted:
             watch.note(f"The memory of this machine holds {jobs} of these runs at once, and not {wanted}.")
         return jobs
@@ -249,17 +256,15 @@ class Study:
             "asked": str(self.data),
             "digest": self.design().digest,
             "source": data.source,
-            "train_examples": len(data.train_y),
             "test_examples": len(data.test_y),
-            "features": int(data.train_x[0].size),
-            "classes": len(data.classes),
+            **_counts(data),
         }
         return Record(
             key=trial.key,
             study=self.name,
             arm=trial.arm,
             seed=trial.seed,
-            design=self.design().base.as_json(),
+            design=self.design().as_json(),
             configuration=trial.configuration.as_json(),
             data=about,
             law=LAW,
@@ -273,6 +278,18 @@ class Study:
         )
 
 
+def _counts(data: Data) -> dict[str, int]:
+    return {
+        "train_examples": len(data.train_y),
+        "features": int(data.train_x[0].size),
+        "classes": len(data.classes),
+    }
+
+
+def _count(seeds: Sequence[int]) -> int:
+    return len(seeds) if not isinstance(seeds, range) else max(seeds.stop - seeds.start, 0)
+
+
 def _checked_seeds(seeds: int | Sequence[int]) -> Sequence[int]:
     """Seeds 0, 1, ... for a number, else the given ones."""
     found = range(max(seeds, 0)) if isinstance(seeds, int) else tuple(seed64(seed) for seed in seeds)
@@ -280,6 +297,6 @@ def _checked_seeds(seeds: int | Sequence[int]) -> Sequence[int]:
     if different < 2:
         raise ConfigurationError(
             f"expected at least 2 different seeds, since an interval needs two pairs; got {seeds}. "
-            "The default is 5, or 10 for small data."
+            "Leave it out to take as many as the study plans."
         )
     return found

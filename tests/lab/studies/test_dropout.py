@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from tests.lab.recorded import design, pairs, record
+from tests.lab.recorded import pairs, record
 from thinned.errors import ConfigurationError
+from thinned.lab.comparison import compare
 from thinned.lab.configuration import Configuration
+from thinned.lab.scope import Scope
 from thinned.lab.studies.dropout import arms, sentence
 
 
 def answer(*records):
     """What is said of these records."""
-    return sentence(design().compare(records), "toy")
+    return sentence(compare(records, "none", "dropout"), "toy")
 
 
 class TestSentence:
@@ -89,4 +91,4 @@ class TestArms:
     def test_no_dropout_at_all_is_no_question(self):
         """All rates 0 is an error that says what to give."""
         with pytest.raises(ConfigurationError, match=r"rate above 0.*got 0.0, 0.0"):
-            arms(Configuration(rates=(0, 0)))
+            arms(Configuration(rates=(0, 0)), Scope("full"))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from thinned.lab.configuration import Configuration
 
-__all__ = ["MEASURES", "Context", "Examples", "Measure", "measuring"]
+__all__ = ["MEASURES", "Context", "Examples", "Measure", "Measuring", "measuring"]
 
 
 @dataclass(frozen=True, slots=True)

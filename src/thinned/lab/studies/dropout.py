@@ -1,12 +1,25 @@
 """Does dropout help here? The chapter's network with and without it, on the user's data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from thinned.errors import ConfigurationError
-from thinned.lab.comparison import GAP, METRICS, TEST_ACCURACY, TEST_LOSS, Comparison
+from thinned.lab.answer import Answer, Cell, Chart, Series, Table, shown
+from thinned.lab.comparison import GAP, METRICS, TEST_ACCURACY, TEST_LOSS, Comparison, compare
 from thinned.lab.configuration import Configuration
-from thinned.lab.question import Question
-from thinned.lab.statistics import Interval
+from thinned.lab.question import Design, Plan, Question
+from thinned.lab.records import Record
+from thinned.lab.scope import Scope
+from thinned.lab.statistics import Interval, mean_interval
+
+CONTROL, TREATED = "none", "dropout"
+
+CURVES = (
+    ("train_loss", "Training loss", "nats", 1),
+    ("train_accuracy", "Training accuracy", "%", 100),
+    ("test_loss", "Test loss", "nats", 1),
+    ("test_accuracy", "Test accuracy", "%", 100),
+)
+"""What is drawn by epoch: metric, title, unit, factor."""
 
 _OPENINGS = {
     "helped": "Dropout helped here",
@@ -16,7 +29,7 @@ _OPENINGS = {
 }
 
 
-def arms(base: Configuration) -> Mapping[str, Configuration]:
+def arms(base: Configuration, scope: Scope) -> Mapping[str, Configuration]:
     """The same network and training, without and with dropout.
 
     Raises:
@@ -27,7 +40,7 @@ def arms(base: Configuration) -> Mapping[str, Configuration]:
             f"expected a rate above 0, to compare with none; got {', '.join(map(str, base.rates))}. "
             "Give, for example, 0.2,0.5."
         )
-    return {"none": base.without_dropout(), "dropout": base}
+    return {CONTROL: base.without_dropout(), TREATED: base}
 
 
 def sentence(comparison: Comparison, data: str) -> str:
@@ -96,6 +109,89 @@ def _diverged(comparison: Comparison) -> str:
     return f"; {counts} diverged and are in no difference"
 
 
+def answer(design: Design, records: Sequence[Record]) -> Answer:
+    """Dropout minus none, paired by seed; test accuracy decides."""
+    comparison = compare(records, CONTROL, TREATED)
+    name = records[0].data["name"] if records else "this data"
+    curves = tuple(by_epoch(records, (CONTROL, TREATED), *curve) for curve in CURVES)
+    return Answer(
+        comparison.verdict,
+        sentence(comparison, name),
+        _power(comparison),
+        (*_differences(comparison), *(curve for curve in curves if curve.series)),
+        (_table(comparison),),
+    )
+
+
+def by_epoch(
+    records: Sequence[Record], arms: Sequence[str], name: str, title: str, unit: str, factor: float
+) -> Chart:
+    """A metric of each arm by epoch, over its finished runs, as lines in the band of their interval."""
+    series = []
+    for arm in arms:
+        runs = [record.epochs for record in records if record.arm == arm and record.final]
+        if len(runs) > 1:
+            values = [tuple(run[k][name] * factor for run in runs) for k in range(len(runs[0]))]
+            epochs = tuple(float(epoch["epoch"]) for epoch in runs[0])
+            series.append(Series(arm, epochs, tuple(map(mean_interval, values)), tuple(values)))
+    return Chart("lines", f"{title} by epoch", "epoch", f"{title.lower()}, {unit}", tuple(series))
+
+
+def _differences(comparison: Comparison) -> tuple[Chart, ...]:
+    """A chart for each metric: one row, the paired difference, with each seed's own."""
+    found = []
+    for metric in METRICS:
+        interval = comparison.differences[metric.name]
+        if interval is not None:
+            values = tuple(pair.difference(metric) for pair in comparison.pairs)
+            row = Series(f"{TREATED} - {CONTROL}", (metric.label,), (interval,), (values,))
+            found.append(
+                Chart(
+                    "intervals",
+                    f"What dropout changed: {metric.label}",
+                    "",
+                    f"{TREATED} minus {CONTROL}, {metric.unit}",
+                    (row,),
+                    note="Each point is a seed; the bar is the 95 % interval of the mean.",
+                    reference=0.0,
+                )
+            )
+    return tuple(found)
+
+
+def _table(comparison: Comparison) -> Table:
+    def row(
+        label: str, runs: str, intervals: Mapping[str, Interval | None], signed: bool
+    ) -> tuple[Cell | str, ...]:
+        cells = [
+            Cell("-", float("-inf"))
+            if (each := intervals[metric.name]) is None
+            else shown(each, metric.decimals, signed=signed)
+            for metric in METRICS
+        ]
+        return (label, runs, *cells)
+
+    rows = [
+        row(arm.name, str(arm.finished), arm.means, False) for arm in (comparison.control, comparison.treated)
+    ]
+    pairs = f"{len(comparison.pairs)} pairs"
+    rows.append(row(f"{TREATED} - {CONTROL}", pairs, comparison.differences, True))
+    heads = (f"{metric.label}, {metric.unit}" for metric in METRICS)
+    return Table(
+        "With and without dropout", ("arm", "runs", *heads), tuple(rows), "Means with 95 % intervals."
+    )
+
+
+def _power(comparison: Comparison) -> str:
+    interval, pairs = comparison.differences[TEST_ACCURACY.name], len(comparison.pairs)
+    if interval is None:
+        return f"{pairs} paired seed{'s' * (pairs != 1)} so far; an interval needs two."
+    return (
+        f"{pairs} paired seeds; runs this noisy show a true change in test accuracy of "
+        f"{TEST_ACCURACY.show(interval.detectable)} percentage points four times in five."
+    )
+
+
 QUESTION = Question(
     name="dropout",
     asks="Does dropout help here?",
@@ -110,8 +206,8 @@ QUESTION = Question(
         "That dropout helps is refuted if the 95 % interval of the paired difference in test accuracy lies "
         "below 0, and not shown if it holds 0."
     ),
-    control="none",
-    treated="dropout",
     arms=arms,
-    sentence=sentence,
+    answer=answer,
+    quick=Plan("digits", 10, {"epochs": 100}),
+    full=Plan("fashion-mnist", 5),
 )
