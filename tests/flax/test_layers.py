@@ -31,6 +31,9 @@ CASES = {
     "DropPath unscaled": {"scale_by_keep": False},
     "BatchDropout": {"groups": 2},
     "DropBlock2d": {"block_size": 2},
+    "AttentionDropout": {},
+    "AttentionDropout of heads": {"per": "head"},
+    "DropKey": {},
 }
 every = pytest.mark.parametrize("name", CASES)
 linear = pytest.mark.parametrize("per", ["example", "batch"])
@@ -64,6 +67,9 @@ def law(name, x, rate, **where):
             x, rate, share=(1, 2), window=((2, 5, 6, 3), ([0, 0, 1, 1], 0, 0, 0)), **where
         ),
         "DropBlock2d": lambda: tj.drop_block(x, rate, 2, **where),
+        "AttentionDropout": lambda: tj.dropout(x, rate, **where),
+        "AttentionDropout of heads": lambda: tj.drop_head(x, rate, **where),
+        "DropKey": lambda: tj.drop_key(x, rate, **where),
     }[name]()
 
 
@@ -186,7 +192,7 @@ class TestBound:
 
     def test_certainties(self, name):
         """Rate 1 leaves nothing, with finite gradients; rate 0 is the identity, and takes its step."""
-        if name == "GaussianNoise":
+        if name in {"GaussianNoise", "DropKey"}:
             return
         net = tf.bind(nnx.Sequential(made(name, 1.0)), SEED)
         y, slope = nnx.value_and_grad(lambda net, x: net(x).sum(), argnums=1)(net, X)
@@ -209,6 +215,7 @@ class TestBound:
             "LockedDropout": (4, 1, 6, 3),
             "BatchDropout": (2, 1, 1, 3),
         }
+        shape |= {"AttentionDropout of heads": (4, 5, 1, 1)}
         shape |= {"DropPath": (4, 1, 1, 1), "DropPath unscaled": (4, 1, 1, 1), "DropBlock2d": (4, 6, 7, 3)}
         assert shape.get(name, X.shape) == line.mask_shape
 

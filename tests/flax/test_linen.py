@@ -213,3 +213,26 @@ class TestSites:
         assert same(dropped(X, 0.5, seed=3, site="a"), y)
         with pytest.raises(BindError, match="'a' twice"):
             thinned.sites(Two(), X)
+
+
+class TestFields:
+    """Layers that a root was given, and did not make in its call."""
+
+    @pytest.mark.parametrize("inside", [False, True], ids=["root", "inside"])
+    def test_have_addresses(self, inside):
+        """`nn.Sequential`, as the root and inside one."""
+
+        class Holder(nn.Module):
+            inner: nn.Module
+
+            @nn.compact
+            def __call__(self, x):
+                return self.inner(x)
+
+        stack = nn.Sequential([tf.linen.Dropout(0.5, deterministic=False)])
+        bound = tf.bind(Holder(stack) if inside else stack, 5)
+        site = "inner.layers_0" if inside else "layers_0"
+        y = bound.apply({}, X, step=3)
+
+        assert [site] == [line.name for line in tf.sites(bound, X)]
+        assert same(dropped(X, 0.5, seed=5, site=site, step=3), y)

@@ -65,6 +65,22 @@ def _unscaled(x, **at):
     return np.where(keep(x.shape, LEVEL, share=(1, 2), **at), x, np.float32(0))
 
 
+def _features(x, **at):
+    a, b, c = (np.float32(value) for value in affine(LEVEL))
+    return np.where(keep(x.shape, LEVEL, share=(1,), **at), x * a + b, c)
+
+
+def _heads(x, **at):
+    mask = keep(x.shape, LEVEL, share=(2, 3), **at)
+    factor = np.float32(x.shape[1]) / mask.sum(1, keepdims=True).clip(1).astype("float32")
+    return np.where(mask, x * factor, np.float32(0))
+
+
+def _keys(x, **at):
+    mask = keep(x.shape, LEVEL, **at)
+    return np.where(mask | ~mask.any(-1, keepdims=True), x, np.float32(-np.inf))
+
+
 def _groups(x, **at):
     rows = np.arange(len(x)) * 2 // len(x)
     mask = keep(x.shape, LEVEL, share=1, window=((2, *x.shape[1:]), (rows, 0, 0)), **at)
@@ -120,6 +136,14 @@ CASES = {
     "BatchDropout": Case(lambda **a: L.BatchDropout(LEVEL, **a), (5, 3, 16), _dropped((0, 1))),
     "BatchDropout, 2 groups": Case(lambda **a: L.BatchDropout(LEVEL, groups=2, **a), (5, 3, 16), _groups),
     "AlphaDropout": Case(lambda **a: L.AlphaDropout(LEVEL, **a), (8, 16), _alpha, ROUNDING),
+    "FeatureAlphaDropout": Case(
+        lambda **a: L.FeatureAlphaDropout(LEVEL, **a), (4, 5, 6), _features, ROUNDING
+    ),
+    "AttentionDropout": Case(lambda **a: L.AttentionDropout(LEVEL, **a), (3, 4, 5, 6), _dropped(())),
+    "AttentionDropout, heads": Case(
+        lambda **a: L.AttentionDropout(LEVEL, per="head", **a), (3, 4, 5, 6), _heads
+    ),
+    "DropKey": Case(lambda **a: L.DropKey(LEVEL, **a), (3, 4, 8, 2), _keys),
     "GaussianDropout": Case(lambda **a: L.GaussianDropout(LEVEL, **a), (8, 16), _gaussian, NORMAL),
     "UniformDropout": Case(lambda **a: L.UniformDropout(LEVEL, **a), (8, 16), _uniform, ROUNDING),
     "GaussianNoise": Case(lambda **a: L.GaussianNoise(LEVEL, **a), (8, 16), _noise, NORMAL),

@@ -125,6 +125,13 @@ class TestErrors:
             (lambda: L.UniformDropout(0.5, site=3), AddressError, "site as a name"),
             (lambda: L.DropPath(0.5, keep=True), TypeError, "DropPath.*'keep'"),
             (lambda: L.DropConnect(3, 0.5, shape=1), TypeError, "DropConnect.*'shape'"),
+            (lambda: L.AttentionDropout(0.5, per="row"), ValueError, "per='weight' or per='head'"),
+            (lambda: L.PatchDropout(1.0), RateError, r"rate in \[0, 1\)"),
+            (lambda: L.PatchDropout(thinned.early(0.5, until=3)), RateError, "how many tokens stay"),
+            (lambda: L.PatchDropout(0.5, -1), ShareError, "num_prefix_tokens"),
+            (lambda: L.EmbeddingDropout(9, 4, rate=2.0), RateError, r"rate in \[0, 1\]"),
+            (lambda: L.MultiHeadAttention(2, 4, drop_key=2.0), RateError, r"rate in \[0, 1\]"),
+            (lambda: L.FeatureAlphaDropout(0.5, "NCHW"), ValueError, "expected data_format"),
         ],
     )
     def test_arguments(self, make, error, message):
@@ -138,6 +145,8 @@ class TestErrors:
             (L.LockedDropout(0.5), (3, 4), "min_ndim=3"),
             (L.DropBlock2D(0.5), (3, 4, 5), "ndim=4"),
             (L.BatchDropout(0.5, axis=0), (3, 4), "their units on another"),
+            (L.AttentionDropout(0.5, per="head"), (3, 4), r"\(\*batch, head, query, key\)"),
+            (L.PatchDropout(0.5, 4), (3, 4, 2), "more than num_prefix_tokens=4 tokens"),
         ],
     )
     def test_inputs(self, layer, shape, message):
@@ -171,6 +180,19 @@ class TestPyTorch:
             (lambda: L.GaussianNoise(0.3), "GaussianNoise(0.3)", (4, 6)),
             (lambda: L.StochasticReLU(0.3), "StochasticReLU(0.3)", (4, 6)),
             (lambda: L.DropPath(0.3), "DropPath(0.3)", (9, 6)),
+            (lambda: L.AttentionDropout(0.3), "AttentionDropout(0.3)", (2, 4, 5, 5)),
+            (
+                lambda: L.AttentionDropout(0.3, "head"),
+                "AttentionDropout(0.3, per='head')",
+                (2, 4, 5, 5),
+            ),
+            (lambda: L.DropKey(0.3), "DropKey(0.3)", (2, 4, 5, 5)),
+            (lambda: L.PatchDropout(0.3), "PatchDropout(0.3)", (2, 9, 5)),
+            (
+                lambda: L.FeatureAlphaDropout(0.3, data_format="channels_first"),
+                "FeatureAlphaDropout(0.3)",
+                (2, 4, 5, 5),
+            ),
             (lambda: L.LockedDropout(0.3), "LockedDropout(0.3, batch_first=True)", (4, 5, 6)),
             (lambda: L.BatchDropout(0.3, 2), "BatchDropout(0.3, 2, axis=-1)", (4, 5, 6)),
             (

@@ -36,11 +36,14 @@ class Call:
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def entered(method: Any, call: Call, address: Any) -> Any:
+def entered(module: Any, method: Any, call: Call, address: Any) -> Any:
     """A method of a module, by its name or as a function, None for `__call__`, that begins a call."""
 
-    def run(root: Any, *args: Any, **kwargs: Any) -> Any:
-        _enter(root.scope, call, address)
+    def run(given: Any, *args: Any, **kwargs: Any) -> Any:
+        # Flax has given scopes to the modules among its fields by now, and those know of no call: so once more.
+        scope = given.scope.rewound()
+        _enter(scope, call, address)
+        root = module.clone(parent=scope, _deep_clone=True)
         if method is None:
             return root(*args, **kwargs)
         if isinstance(method, str):

@@ -69,7 +69,7 @@ def _of_linen(module: nn.Module, inputs: tuple[Any, ...]) -> Sites:
             "expected the inputs of one call of a Linen module, which has no layers before; got none."
         )
     keys = {name: jax.random.key(0) for name in ("params", "dropout")}
-    method = entered(None, Call(has_step=True, mark=f"?{next(_looks)}"), np.zeros(3, np.uint32))
+    method = entered(module, None, Call(has_step=True, mark=f"?{next(_looks)}"), np.zeros(3, np.uint32))
     notes = _noted(lambda: jax.eval_shape(lambda: module.init(keys, *inputs, method=method)))
     check_names({note.layer: note.name for note in notes}.values())
     return _table(notes)

@@ -10,7 +10,11 @@ from flax.core.scope import in_filter, union_filters
 from jax import Array
 
 from thinned.errors import BindError
+from thinned.flax._attention import LinenAttentionDropout as AttentionDropout
+from thinned.flax._attention import LinenDotProductAttention as DotProductAttention
+from thinned.flax._attention import LinenDropKey as DropKey
 from thinned.flax._connect import DropConnectDense
+from thinned.flax._embedding import LinenEmbeddingDropout as EmbeddingDropout
 from thinned.flax._linen import (
     AlphaDropout,
     BatchDropout,
@@ -27,21 +31,27 @@ from thinned.flax._linen import (
     UniformDropout,
 )
 from thinned.flax._scopes import COLLECTION, NO_STEP, Call, draws, entered
+from thinned.flax._tokens import LinenPatchDropout as PatchDropout
 
 __all__ = [
     "AlphaDropout",
+    "AttentionDropout",
     "BatchDropout",
     "Bound",
+    "DotProductAttention",
     "DropBlock1d",
     "DropBlock2d",
     "DropBlock3d",
     "DropConnectDense",
+    "DropKey",
     "DropPath",
     "Dropout",
+    "EmbeddingDropout",
     "FeatureAlphaDropout",
     "GaussianDropout",
     "GaussianNoise",
     "LockedDropout",
+    "PatchDropout",
     "StochasticReLU",
     "UniformDropout",
 ]
@@ -135,4 +145,6 @@ class Bound:
 
     def _entered(self, method: Any, step: Any) -> Any:
         """A method of the module, by name or as a function, that begins a call of ours."""
-        return entered(method, Call(has_step=step is not None), self.address(0 if step is None else step))
+        return entered(
+            self.module, method, Call(has_step=step is not None), self.address(0 if step is None else step)
+        )

@@ -15,17 +15,25 @@ from thinned.jax._functional import uniform_dropout as uniform_dropout
 from thinned.jax._raw import keep as keep
 from thinned.jax._raw import normal as normal
 from thinned.jax._raw import uniform as uniform
+from thinned.jax._select import drop_head as drop_head
+from thinned.jax._select import drop_key as drop_key
+from thinned.jax._select import zoneout as zoneout
+from thinned.jax._subset import patch_dropout as patch_dropout
 
 __all__ = [
     "alpha_dropout",
     "drop_block",
+    "drop_head",
+    "drop_key",
     "dropout",
     "feature_alpha_dropout",
     "gaussian_dropout",
     "gaussian_noise",
     "keep",
     "normal",
+    "patch_dropout",
     "stochastic_relu",
     "uniform",
     "uniform_dropout",
+    "zoneout",
 ]

@@ -13,7 +13,7 @@ from thinned.jax._place import Place, place
 from thinned.jax._ticket import LEVEL, Coordinate, ticket
 from thinned.mask.rate import LEVELS
 from thinned.mask.sharing import Share, Window
-from thinned.methods.law import HALF, NORMAL, UNIFORM
+from thinned.methods.law import HALF, NORMAL, UNIFORM, WORD
 
 
 def keep(
@@ -102,11 +102,18 @@ def normal(
     return found
 
 
+def words(shape: Sequence[int], address: Sequence[Coordinate], window: Window | None = None) -> Array:
+    """The law's whole words, one for each element, as uint32."""
+    where, data = place(shape, (), window, wide=True)
+    found: Array = _drawn(ticket(0, address), *data, where=where, draw=WORD)
+    return found
+
+
 @partial(jax.jit, static_argnames=("where", "draw"))
 def _drawn(at: Any, *data: Any, where: Place, draw: int) -> Array:
     if 0 in where.mask_shape:
-        return jnp.zeros(where.mask_shape, jnp.bool_ if draw == HALF else jnp.float32)
+        return jnp.zeros(where.mask_shape, {HALF: jnp.bool_, WORD: jnp.uint32}.get(draw, jnp.float32))
     found = draws(draw, at, data, where)
     if draw == HALF:
         return jnp.asarray(found >= at[LEVEL])
-    return found if draw == NORMAL else (found.astype(jnp.float32) + 0.5) / LEVELS
+    return found if draw in {NORMAL, WORD} else (found.astype(jnp.float32) + 0.5) / LEVELS

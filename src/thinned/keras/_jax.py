@@ -43,6 +43,17 @@ def run(function: str, x: Any, *arguments: Any, **address: Any) -> Any:
     return getattr(thinned.jax, function)(x, *arguments, **address)
 
 
+def fewer(x: Any, rate: float, prefix: int, ordered: bool, rows: Any, **address: Any) -> Any:
+    """The tokens of each sample that stay."""
+    place = {"num_prefix_tokens": prefix, "ordered": ordered, "rows": rows}
+    return thinned.jax.patch_dropout(x, rate, **place, **address)[0]
+
+
+def ids(x: Any) -> Any:
+    """Global indices of rows, one axis, as a window takes them."""
+    return x.reshape(-1)
+
+
 def keep(x: Any, rate: Any, **address: Any) -> Any:
     """`thinned.jax.keep` for an array."""
     return thinned.jax.keep(x.shape, rate, **address)

@@ -10,7 +10,10 @@ import thinned.torch
 from thinned.errors import BindError
 from thinned.keras._channels_last import drop_block
 from thinned.mask.rate import LEVELS
+from thinned.methods.patch_dropout import count, mask_shape
 from thinned.methods.schedule import Schedule
+from thinned.torch._select import drop_heads
+from thinned.torch._subset import tokens_at
 
 DTYPE = "int64"
 """Of the words (seed low, seed high, step) that a bound model keeps."""
@@ -20,6 +23,31 @@ LOOPS = ()
 
 _WORD = 0xFFFFFFFF
 
+
+def _drop_head(x: Any, rate: Any, *, window: Any = None, seed: Any, site: Any = 0, step: Any = 0) -> Any:
+    return drop_heads(x, rate, (seed, site, step, 0), window)
+
+
+def fewer(
+    x: Any, rate: float, prefix: int, ordered: bool, rows: Any, *, seed: Any, site: Any = 0, step: Any = 0
+) -> Any:
+    """The tokens of each sample that stay; on the meta device, `x`."""
+    if x.is_meta:
+        return x
+    shape = mask_shape(x.shape, prefix)
+    found = tokens_at(x, shape, count(shape[1], rate), (seed, site, step, 0), rows, ordered)
+    first = torch.arange(prefix, device=x.device).expand(x.shape[0], prefix)
+    chosen = torch.cat([first, found + prefix], dim=1)
+    starts = torch.arange(x.shape[0], device=x.device)[:, None] * x.shape[1]
+    return x.flatten(0, 1).index_select(0, (chosen + starts).flatten()).unflatten(0, chosen.shape)
+
+
+def ids(x: Any) -> Any:
+    """Global indices of rows, one axis, as a window takes them."""
+    flat = x.detach().reshape(-1)
+    return flat if flat.is_meta or torch.compiler.is_compiling() else flat.cpu().numpy()
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "dropout": thinned.torch.dropout,
     "alpha_dropout": thinned.torch.alpha_dropout,
@@ -28,6 +56,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "gaussian_noise": thinned.torch.gaussian_noise,
     "stochastic_relu": thinned.torch.relu_dropout,
     "drop_block": drop_block,
+    "drop_head": _drop_head,
+    "drop_key": thinned.torch.drop_key,
+    "zoneout": thinned.torch.zoneout,
 }
 
 

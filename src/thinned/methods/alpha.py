@@ -116,7 +116,12 @@ ENTRIES = (
         name="FeatureAlphaDropout",
         row=Row("activations", "Bernoulli(rate)", sharing="channel", correction="alpha affine"),
         paper=_PAPER,
-        layers=("torch.FeatureAlphaDropout", "flax.FeatureAlphaDropout", "flax.linen.FeatureAlphaDropout"),
+        layers=(
+            "torch.FeatureAlphaDropout",
+            "flax.FeatureAlphaDropout",
+            "flax.linen.FeatureAlphaDropout",
+            "keras.layers.FeatureAlphaDropout",
+        ),
         example="0.1",
         shape=(4, 16, 5, 5),
         moments=moments,

@@ -103,6 +103,8 @@ def moments(x: npt.ArrayLike, rate: SupportsFloat, *, per: str = "weight") -> Mo
 
 _SHAPE = (4, 8, 5, 5)
 
+_HOLDERS = "attention that holds it: `flax.DotProductAttention`, `keras.layers.MultiHeadAttention`"
+
 ENTRIES = (
     Entry(
         name="AttentionDropout",
@@ -113,8 +115,14 @@ ENTRIES = (
             2019,
             "https://arxiv.org/abs/1907.11065",
         ),
-        layers=("torch.AttentionDropout",),
+        layers=(
+            "torch.AttentionDropout",
+            "flax.AttentionDropout",
+            "flax.linen.AttentionDropout",
+            "keras.layers.AttentionDropout",
+        ),
         shape=_SHAPE,
+        note=_HOLDERS,
         moments=moments,
     ),
     Entry(
@@ -128,9 +136,15 @@ ENTRIES = (
             2020,
             "https://arxiv.org/abs/2004.13342",
         ),
-        layers=("torch.AttentionDropout",),
+        layers=(
+            "torch.AttentionDropout",
+            "flax.AttentionDropout",
+            "flax.linen.AttentionDropout",
+            "keras.layers.AttentionDropout",
+        ),
         example='0.5, per="head"',
         shape=_SHAPE,
+        note=_HOLDERS,
         cost="two passes over memory",
         moments=partial(moments, per="head"),
     ),

@@ -40,7 +40,8 @@ ENTRY = Entry(
         2023,
         "https://arxiv.org/abs/2208.02646",
     ),
-    layers=("torch.DropKey",),
+    layers=("torch.DropKey", "flax.DropKey", "flax.linen.DropKey", "keras.layers.DropKey"),
     shape=(4, 8, 5, 5),
+    note="attention that holds it: as AttentionDropout",
     cost="four passes over memory",
 )

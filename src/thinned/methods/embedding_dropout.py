@@ -31,7 +31,12 @@ ENTRY = Entry(
         2016,
         "https://arxiv.org/abs/1512.05287",
     ),
-    layers=("torch.EmbeddingDropout",),
+    layers=(
+        "torch.EmbeddingDropout",
+        "flax.EmbeddingDropout",
+        "flax.linen.EmbeddingDropout",
+        "keras.layers.EmbeddingDropout",
+    ),
     example="100, 16, p=0.5",
     shape=(8, 5),
     cost="one pass over the rows that are looked up",

@@ -57,6 +57,7 @@ class Entry:
         cost: of a training step beyond the network's own, in words.
         moments: of the output, given the input: `moments(x, ...)`, with the method's own arguments behind; None
             where the output is not a function of one array.
+        note: what else is to be known of where it is: why a framework has it not, or by another name.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Entry:
     shape: tuple[int, ...] = (8, 16)
     cost: str = "one pass over memory"
     moments: Callable[..., Moments] | None = None
+    note: str = ""
 
     @property
     def frameworks(self) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def page(entries: Iterable[Entry]) -> str:
         + ".\n",
         _table(
             ["method", "classes and functions"],
-            ((e.name, " ".join(f"`{x}`" for x in e.layers)) for e in entries),
+            ((e.name, " ".join(f"`{x}`" for x in e.layers) + (e.note and f"; {e.note}")) for e in entries),
         ),
     ]
     return "\n".join(parts)

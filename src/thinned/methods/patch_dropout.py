@@ -1,6 +1,7 @@
 """Patch dropout: some tokens of each sample leave the computation."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -63,6 +64,28 @@ def check_prefix(tokens: object) -> int:
             f"{tokens!r}."
         )
     return tokens
+
+
+def mask_shape(shape: Sequence[Any], prefix: int) -> tuple[Any, Any]:
+    """Samples and tokens of the logical mask, from the shape of an input (sample, token, *rest).
+
+    Args:
+        shape: sizes, or None where one is not known.
+        prefix: how many first tokens stay in any case.
+
+    Raises:
+        ShareError: fewer axes, or no token behind the prefix.
+
+    Example:
+        >>> mask_shape((8, 197, 768), 1)
+        (8, 196)
+    """
+    if len(shape) < 2 or (shape[1] is not None and shape[1] <= prefix):
+        raise ShareError(
+            f"expected axes (batch, token, *rest) with more than num_prefix_tokens={prefix} tokens; got shape "
+            f"{tuple(shape)}."
+        )
+    return shape[0], None if shape[1] is None else shape[1] - prefix
 
 
 def subset(
@@ -128,7 +151,13 @@ ENTRY = Entry(
         2023,
         "https://arxiv.org/abs/2208.07220",
     ),
-    layers=("torch.PatchDropout",),
+    layers=(
+        "torch.PatchDropout",
+        "flax.PatchDropout",
+        "flax.linen.PatchDropout",
+        "keras.layers.PatchDropout",
+    ),
+    note="in JAX and Keras the rate is a number and no schedule: how many tokens stay is a shape",
     shape=(8, 17, 16),
     cost="less than none: what follows has fewer tokens; a sort of the tokens of each sample",
 )

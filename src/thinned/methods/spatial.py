@@ -19,6 +19,7 @@ ENTRIES = tuple(
         layers=(f"torch.Dropout{ndim}d", f"keras.layers.SpatialDropout{ndim}D"),
         shape=(4, 16, *(5,) * ndim),
         moments=moments,
+        note=f"in Flax, `Dropout(broadcast_dims={tuple(range(1, ndim + 1))})`",
     )
     for ndim in (1, 2, 3)
 )

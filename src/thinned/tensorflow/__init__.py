@@ -14,16 +14,24 @@ from thinned.tensorflow._functional import uniform_dropout as uniform_dropout
 from thinned.tensorflow._raw import keep as keep
 from thinned.tensorflow._raw import normal as normal
 from thinned.tensorflow._raw import uniform as uniform
+from thinned.tensorflow._select import drop_head as drop_head
+from thinned.tensorflow._select import drop_key as drop_key
+from thinned.tensorflow._select import patch_dropout as patch_dropout
+from thinned.tensorflow._select import zoneout as zoneout
 
 __all__ = [
     "alpha_dropout",
     "drop_block",
+    "drop_head",
+    "drop_key",
     "dropout",
     "gaussian_dropout",
     "gaussian_noise",
     "keep",
     "normal",
+    "patch_dropout",
     "stochastic_relu",
     "uniform",
     "uniform_dropout",
+    "zoneout",
 ]

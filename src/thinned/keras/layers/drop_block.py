@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from thinned.keras._backend import backend
+from thinned.keras._data_format import channel_axis, checked_format
 from thinned.keras._drawing import Alike, Drawing, Shape
 from thinned.methods.drop_block import BlockSize, block_sizes, position_axes
 from thinned.methods.schedule import Schedule
@@ -31,11 +32,7 @@ class _DropBlock(Drawing, Alike):
         block_sizes(block_size, self.positions)
         self.block_size = tuple(block_size) if isinstance(block_size, Sequence) else block_size
         self.share_channels = share_channels
-        self.data_format = data_format or keras.config.image_data_format()
-        if self.data_format not in {"channels_last", "channels_first"}:
-            raise ValueError(
-                f"expected data_format as 'channels_last' or 'channels_first'; got {data_format!r}."
-            )
+        self.data_format = checked_format(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=self.positions + 2)
 
     def drawn(self, x: Any, rate: Any, *at: dict[str, Any]) -> Any:
@@ -67,7 +64,7 @@ class _DropBlock(Drawing, Alike):
 
     @property
     def _channel(self) -> int:
-        return 1 if self.data_format == "channels_first" else -1
+        return channel_axis(self.data_format)
 
 
 @keras.saving.register_keras_serializable(package="thinned")

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thinned.errors import BindError, ShareError
-from thinned.methods.patch_dropout import check_prefix, check_share, count
+from thinned.errors import BindError
+from thinned.methods.patch_dropout import check_prefix, check_share, count, mask_shape
 from thinned.methods.schedule import Schedule, check_rate
 from thinned.methods.site import check_site
 from thinned.torch._drawing import Drawing
@@ -103,12 +103,7 @@ class PatchDropout(Drawing):
         return y.unflatten(0, kept.shape), indices
 
     def _mask_shape(self, x: Tensor) -> tuple[int, int]:
-        if x.dim() < 2 or x.shape[1] <= self.num_prefix_tokens:
-            raise ShareError(
-                f"expected axes (batch, token, *rest) with more than num_prefix_tokens={self.num_prefix_tokens} "
-                f"tokens; got shape {tuple(x.shape)}."
-            )
-        return x.shape[0], x.shape[1] - self.num_prefix_tokens
+        return mask_shape(x.shape, self.num_prefix_tokens)
 
     def draws(self, x: Tensor) -> list[tuple[str, tuple[int, ...] | None]]:
         return [("", self._mask_shape(x))]
