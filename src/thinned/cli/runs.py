@@ -1,11 +1,10 @@
-"""`thinned runs`: what the records hold."""
+"""`thinned runs`: what the records hold, and how it leaves them."""
 
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,40 +15,91 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from thinned.lab.records import Record
+    from thinned.report.selection import Selection
+
+Found = list[tuple[Path, "Sequence[Record]"]]
+Names = list[str] | None
+
+
+def _names(what: str) -> Any:
+    return typer.Option(
+        help=f"Only of {what}; * stands for any letters. Repeat it for several.", show_default=False
+    )
 
 
 def runs(
     folder: Annotated[Path, typer.Argument(help="Of one study, or of many.")] = Path("runs"),
+    study: Annotated[Names, _names("this study")] = None,
+    arm: Annotated[Names, _names("this arm")] = None,
+    data: Annotated[Names, _names("this data")] = None,
+    status: Annotated[Names, _names("this status: finished, diverged")] = None,
+    seed: Annotated[
+        str | None, typer.Option(help="Only of these seeds, such as 3 or 0-9,12.", show_default=False)
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="Only those begun since a date, a time, or so long ago: 24h, 7d.", show_default=False
+        ),
+    ] = None,
+    export: Annotated[
+        list[Path] | None,
+        typer.Option(help="Write one row a run into this .parquet or .csv. Repeatable.", show_default=False),
+    ] = None,
+    curves: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Write one row an epoch into this .parquet or .csv. Repeatable.", show_default=False
+        ),
+    ] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(help="Write one TensorBoard event file a run below this folder.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """List the recorded runs in a folder and below it.
+    """List the recorded runs in a folder and below it, or write them as tables or TensorBoard's events.
 
-    Runs that share data, settings and versions stand together under these; --json has everything.
+    Runs that share data, settings and versions stand together under these; --json and --export have everything.
 
-    Example: `thinned runs runs/dropout-digits`
+    Example: `thinned runs runs --study dropout --since 7d --export runs.parquet`
     """
     if not folder.is_dir():
         raise RecordError(
             f"expected a folder of records; got {str(folder)!r}, which is none. `thinned study` makes one."
         )
-    found, refused = _read(folder)
+    from thinned.report import selection as select
+
+    selection = select.Selection(
+        study=tuple(study or ()),
+        arm=tuple(arm or ()),
+        data=tuple(data or ()),
+        status=tuple(status or ()),
+        seed=frozenset() if seed is None else select.seeds(seed),
+        since=None if since is None else select.since(since, datetime.now().astimezone()),
+    )
+    found, refused = _read(folder, selection)
+    count = sum(len(records) for _, records in found)
+    written = _write(found, export or [], curves or [], tensorboard)
     if as_json:
-        rows = [{"file": str(path)} | asdict(record) for path, records in found for record in records]
-        typer.echo(json.dumps(rows))
-    else:
+        from thinned.report.export import document
+
+        typer.echo(document(found))
+    elif not written:
         _show(found)
-        count = sum(len(records) for _, records in found)
         typer.echo(f"{count} runs in {len(found)} files below {folder}.")
+    for line in written:
+        typer.echo(line, err=as_json)
     if refused:
         raise typer.Exit(1)
 
 
-def _read(folder: Path) -> "tuple[list[tuple[Path, Sequence[Record]]], bool]":
-    """The records of each file, and whether there were files that could not be read."""
+def _read(folder: Path, selection: "Selection") -> tuple[Found, bool]:
+    """The records of each file that has some, and whether there were files that could not be read."""
     from thinned.lab.frameworks.gather import holds_frameworks
     from thinned.lab.records import Store
 
-    found: list[tuple[Path, Sequence[Record]]] = []
+    found: Found = []
     refused = False
     for path in sorted(folder.rglob("*.jsonl")):
         if not path.is_file() or holds_frameworks(path):  # those have no arms; their own page tells of them
@@ -61,11 +111,32 @@ def _read(folder: Path) -> "tuple[list[tuple[Path, Sequence[Record]]], bool]":
             refused = True
             continue
         tell(path, contents.damaged)
-        found.append((path, contents.records))
+        if records := selection.of(contents.records):
+            found.append((path, records))
     return found, refused
 
 
-def _show(found: "Sequence[tuple[Path, Sequence[Record]]]") -> None:
+def _write(found: Found, tables: Sequence[Path], curves: Sequence[Path], events: Path | None) -> list[str]:
+    """Write what was asked for; a line about each."""
+    from thinned.report import events as board
+    from thinned.report import export
+
+    # One run may lie in several files: a folder copied from another machine, or findings beside their source.
+    records = list({record.key: record for _, each in reversed(found) for record in reversed(each)}.values())[
+        ::-1
+    ]
+    said = []
+    for paths, rows, unit in ((tables, export.run_rows, "runs"), (curves, export.epoch_rows, "epochs")):
+        for path in paths:
+            content = rows(records)
+            said.append(f"{len(content)} {unit} written to {export.write(content, path)}")
+    if events is not None:
+        count = len(board.write(records, events))
+        said.append(f"{count} runs written below {events}; `tensorboard --logdir {events}` shows them.")
+    return said
+
+
+def _show(found: Found) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -81,19 +152,31 @@ def _show(found: "Sequence[tuple[Path, Sequence[Record]]]") -> None:
 
 def _shared(record: "Record") -> str:
     """All that outcomes depend on, apart from rates and seed."""
-    asked, data = record.configuration, record.data
-    settings = {
-        "width": ",".join(map(str, asked["hidden"])),
-        "lr": f"{asked['lr']:g}",
-        "batch": asked["batch"],
-        "epochs": asked["epochs"],
+    asked, data = dict(record.configuration), record.data
+    del asked["rates"]
+    told = {
+        "width": ",".join(map(str, asked.pop("hidden"))),
+        "lr": f"{asked.pop('lr'):g}",
+        "batch": asked.pop("batch"),
+        "epochs": asked.pop("epochs"),
+        **{name: _short(asked[name]) for name in sorted(asked)},
         "thinned": record.versions["thinned"],
         "torch": record.versions["torch"],
         "law": record.law,
         "trial": record.trial,
     }
-    told = "; ".join(f"{name} {value}" for name, value in settings.items())
-    return f"{record.study} on {data['name']}, {data['train_examples']} examples ({data['digest']}): {told}"
+    settings = "; ".join(f"{name} {value}" for name, value in told.items())
+    return (
+        f"{record.study} on {data['name']}, {data['train_examples']} examples ({data['digest']}): {settings}"
+    )
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{name}={_short(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return ",".join(map(_short, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _table(records: "Sequence[Record]") -> "Table":
@@ -103,7 +186,8 @@ def _table(records: "Sequence[Record]") -> "Table":
     table = Table(box=None, pad_edge=False)
     for name in ("arm", "rates"):
         table.add_column(name, overflow="fold")
-    for name in ("seed", "test accuracy, %", "test loss", "seconds"):
+    held_out = "validation" if any("validation_accuracy" in record.final for record in records) else "test"
+    for name in ("seed", f"{held_out} accuracy, %", f"{held_out} loss", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
         rates = ",".join(f"{rate:g}" for rate in record.configuration["rates"])
@@ -116,4 +200,5 @@ def _outcome(record: "Record") -> tuple[str, str, str]:
     final, seconds = record.final, f"{record.duration_s:.1f}"
     if not final:
         return record.status, "-", seconds
-    return f"{final['test_accuracy'] * 100:.2f}", f"{final['test_loss']:.4g}", seconds
+    held_out = "validation" if "validation_accuracy" in final else "test"
+    return f"{final[f'{held_out}_accuracy'] * 100:.2f}", f"{final[f'{held_out}_loss']:.4g}", seconds

@@ -1,8 +1,21 @@
-"""Reports: from records to one page that needs no network; a pure function of the records."""
+"""Reports: from records to pages that need no network, to tables and to pictures; pure functions of the records."""
 
-from thinned.report.facts import Facts as Facts
-from thinned.report.facts import gather as gather
-from thinned.report.page import render as render
-from thinned.report.page import write as write
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from thinned.report.facts import Facts as Facts
+    from thinned.report.facts import gather as gather
+    from thinned.report.page import render as render
+    from thinned.report.page import write as write
 
 __all__ = ["Facts", "gather", "render", "write"]
+
+_ROOMS = {"Facts": "facts", "gather": "facts", "render": "page", "write": "page"}
+
+
+def __getattr__(name: str) -> Any:
+    """Open what is named: a list of runs needs no picture."""
+    if name in _ROOMS:
+        return getattr(importlib.import_module(f"thinned.report.{_ROOMS[name]}"), name)
+    raise AttributeError(f"module 'thinned.report' has no attribute {name!r}")

@@ -1,57 +1,18 @@
 """What a page says, as plain values: everything is computed here, and the template only lays it out."""
 
-import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from thinned.errors import ConfigurationError, RecordError
-from thinned.lab.comparison import METRICS, Arm, Comparison, Metric
-from thinned.lab.question import Design, Question
+from thinned.lab.answer import Answer, Chart, Table
+from thinned.lab.configuration import ALWAYS, Configuration
+from thinned.lab.question import Design
 from thinned.lab.records import Contents, Record
-from thinned.lab.statistics import Interval, mean_interval
 from thinned.lab.studies import STUDIES
-
-CURVES = (
-    ("train_loss", "Training loss", "nats", 1),
-    ("train_accuracy", "Training accuracy", "%", 100),
-    ("test_loss", "Test loss", "nats", 1),
-    ("test_accuracy", "Test accuracy", "%", 100),
-)
-"""What is drawn by epoch: metric, title, unit, factor."""
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """One metric of one arm by epoch, over its finished runs.
-
-    Args:
-        arm: of the study.
-        epochs: from 1.
-        values: at each epoch, the mean with its 95 % interval, or the only run's value with itself.
-    """
-
-    arm: str
-    epochs: tuple[int, ...]
-    values: tuple[Interval, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One metric by epoch, for every arm.
-
-    Args:
-        name: of the metric, in a record's `epochs`.
-        title: in words.
-        unit: of the values.
-        curves: one an arm that has finished runs.
-    """
-
-    name: str
-    title: str
-    unit: str
-    curves: tuple[Curve, ...]
+from thinned.report.command import command_of
+from thinned.report.curves import learning_curves, run_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,42 +20,32 @@ class Facts:
     """Everything that a study's page says.
 
     Args:
-        question: what was asked.
-        comparison: of the arms.
-        headline: the verdict in one word.
-        sentence: the answer with figures.
+        study: its name.
+        asks: the question.
+        how: the design, in a few sentences.
+        refuted_by: what would speak against the expected answer.
+        answer: what was found.
         data: as the records describe it.
-        panels: the learning curves.
-        records: the runs, by seed and arm.
-        configuration: name and value of each setting.
-        made_with: what the runs were made with and on; all values that occur.
+        counted: how many arms, seeds and runs there are, in words.
+        curves: learning curves of the arms.
+        runs: what each run reached.
+        about: how it was run: name and value.
         command: that repeats the study.
-        others: how many records of other designs lie in the same file.
-        damaged: how many of its lines could not be read.
+        records: the runs, by seed and arm.
     """
 
-    question: Question
-    comparison: Comparison
-    headline: str
-    sentence: str
+    study: str
+    asks: str
+    how: str
+    refuted_by: str
+    answer: Answer
     data: dict[str, Any]
-    panels: tuple[Panel, ...]
-    records: tuple[Record, ...]
-    configuration: tuple[tuple[str, str], ...]
-    made_with: tuple[tuple[str, str], ...]
+    counted: str
+    curves: tuple[Chart, ...]
+    runs: Table
+    about: tuple[tuple[str, str], ...]
     command: str
-    others: int
-    damaged: int
-
-    @property
-    def arms(self) -> tuple[Arm, Arm]:
-        """The control, then the other."""
-        return self.comparison.control, self.comparison.treated
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """What the arms are compared by; the first decides."""
-        return METRICS
+    records: tuple[Record, ...]
 
 
 def gather(contents: Contents, design: Design | None = None) -> Facts:
@@ -110,35 +61,39 @@ def gather(contents: Contents, design: Design | None = None) -> Facts:
     Raises:
         RecordError: no record of a study that this version knows.
     """
-    design = design or _last_design(contents)
+    design = design or last_design(contents)
     records = design.select(contents.records)
     if not records:
         raise RecordError("expected a finished run of this design; got none. Run the study again.")
-    comparison = design.compare(records)
-    data = records[0].data
+    question = design.question
+    arms = list(design.all_arms(contents.records))
+    answer = question.answer(design, records)
+    own = any(isinstance(each, Chart) and each.x_label == "epoch" for each in answer.charts)
     return Facts(
-        question=design.question,
-        comparison=comparison,
-        headline=comparison.verdict.capitalize(),
-        sentence=design.question.sentence(comparison, data["name"]),
-        data=data,
-        panels=tuple(_panel(records, list(design.arms()), *curve) for curve in CURVES),
+        study=question.name,
+        asks=question.asks,
+        how=question.how,
+        refuted_by=question.refuted_by,
+        answer=answer,
+        data=records[0].data,
+        counted=_counted(records),
+        curves=() if own else learning_curves(records, arms),
+        runs=run_table(records),
+        about=_about(design, records, contents),
+        command=command_of(design, records),
         records=records,
-        configuration=_configuration(design, records),
-        made_with=_made_with(records),
-        command=_command(design, records),
-        others=len(contents.records) - len(records),
-        damaged=len(contents.damaged),
     )
 
 
-def _last_design(contents: Contents) -> Design:
-    """That of the last record which belongs to a design of a study that this version knows."""
+def last_design(contents: Contents) -> Design:
+    """That of the last record which belongs to a design of a study that this version knows.
+
+    Raises:
+        RecordError: there is none.
+    """
     for record in reversed(contents.records):
         if record.study in STUDIES:
-            with suppress(
-                ConfigurationError
-            ):  # its design has no arms; the line was written by something else
+            with suppress(ConfigurationError):  # its design has no arms; something else wrote the line
                 design = Design.of(record, STUDIES)
                 if design.select([record]):
                     return design
@@ -148,55 +103,98 @@ def _last_design(contents: Contents) -> Design:
     )
 
 
-def _panel(
-    records: Sequence[Record], arms: Sequence[str], name: str, title: str, unit: str, factor: float
-) -> Panel:
-    curves = []
-    for arm in arms:
-        runs = [record.epochs for record in records if record.arm == arm and record.final]
-        if runs:
-            epochs = tuple(int(epoch["epoch"]) for epoch in runs[0])
-            values = tuple(_spread([run[k][name] * factor for run in runs]) for k in range(len(epochs)))
-            curves.append(Curve(arm, epochs, values))
-    return Panel(name, title, unit, tuple(curves))
+def _counted(records: Sequence[Record]) -> str:
+    arms, seeds = ({getattr(record, name) for record in records} for name in ("arm", "seed"))
+    # Arms may share runs: one that is the same training in two arms was done once.
+    runs = len({record.key for record in records})
+    parts = ((len(arms), "arm"), (len(seeds), "seed"), (runs, "run"))
+    return ", ".join(f"{count:,} {noun}{'s' * (count != 1)}" for count, noun in parts)
 
 
-def _spread(values: Sequence[float]) -> Interval:
-    return mean_interval(values) if len(values) > 1 else Interval(values[0], values[0], values[0], 1, 0.0)
-
-
-def _configuration(design: Design, records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
-    base, data = design.base, records[0].data
-    layers = (data["features"], *base.hidden, data["classes"])
-    return (
-        ("Network", f"{'-'.join(map(str, layers))} multilayer perceptron, ReLU"),
-        ("Dropout rates", f"{_list(base.rates)} after the hidden layers, in order; 0 in arm none"),
-        ("Optimiser", f"SGD, learning rate {base.lr:g}, batch {base.batch}, {base.epochs} epochs"),
-        ("Initial weights", "normal, standard deviation 0.01; biases 0"),
-        ("Seeds", _list(sorted({record.seed for record in records}))),
+def _about(design: Design, records: Sequence[Record], contents: Contents) -> tuple[tuple[str, str], ...]:
+    data = records[0].data
+    described = (
+        f"{data['name']}: {data['train_examples']:,} training and {data['test_examples']:,} test examples. "
+        f"{data['source']} Fingerprint {data['digest']}."
     )
+    rows = [("Data", described), *_configuration(design.base, data), *_made_with(records)]
+    others = len(contents.records) - len({record.key for record in records})
+    if others:
+        rows.append(("Not counted here", f"{others} records of other designs in the same file."))
+    if contents.damaged:
+        said = f"{len(contents.damaged)} lines of the records could not be read and were skipped."
+        rows.append(("Damaged", said))
+    return tuple((name, value) for name, value in rows if value)
 
 
-def _made_with(records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
-    versions = [
-        ", ".join(f"{name} {each.versions[name]}" for name in sorted(each.versions)) for each in records
+def _configuration(base: Configuration, data: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the arms start from; what one of them changes is in its name, and in the question's design."""
+    layers = (data["features"], *base.hidden, data["classes"])
+    network = f"{'-'.join(map(str, layers))} multilayer perceptron" if base.model == "mlp" else base.model
+    rows = [
+        ("Network", network),
+        (
+            "Rates",
+            f"{listed(base.rates)} at the hidden layers, in order, where an arm does not say otherwise",
+        ),
+        ("Training", f"learning rate {base.lr:g}, batch {base.batch}, {base.epochs} epochs"),
     ]
+    told = {*ALWAYS, "model"}
+    changed = [
+        f"{field.name} {getattr(base, field.name)}"
+        for field in fields(base)
+        if field.name not in told and getattr(base, field.name) != field.default
+    ]
+    return [*rows, ("Other settings", "; ".join(changed))]
+
+
+def _made_with(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """All values that occur."""
+    runs = list({record.key: record for record in records}.values())
+    versions = [", ".join(f"{name} {each.versions[name]}" for name in sorted(each.versions)) for each in runs]
     commits = [
         f"{each.git['commit'][:12]}{' with changes' * each.git['altered']}"
-        for each in records
+        for each in runs
         if each.git and each.git["commit"]
     ]
-    total = sum(record.duration_s for record in records)
-    rows = (
+    return [
+        ("Seeds", spans(record.seed for record in records)),
         ("Versions", _distinct(versions)),
-        ("Mask law", _distinct(str(record.law) for record in records)),
+        ("Mask law", _distinct(str(record.law) for record in runs)),
         ("Sources", _distinct(commits)),
-        ("Platform", _distinct(record.machine["platform"] for record in records)),
-        ("Processor", _distinct(record.machine["processor"] for record in records)),
-        ("Trained", _period(records)),
-        ("Compute time", f"{total:.0f} s in all, one thread a run"),
-    )
-    return tuple((name, value) for name, value in rows if value)
+        ("Platform", _distinct(record.machine["platform"] for record in runs)),
+        ("Processor", _distinct(record.machine["processor"] for record in runs)),
+        ("Trained", _period(runs)),
+        ("Compute time", f"{spent(sum(record.duration_s for record in runs))} in all, run by run"),
+    ]
+
+
+def spans(seeds: Iterable[int]) -> str:
+    """Seeds, those in a row as the first and the last.
+
+    Example:
+        >>> spans([4, 0, 1, 2, 9, 2])
+        '0 to 2, 4, 9'
+    """
+    parts: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ", ".join(f"{part[0]} to {part[-1]}" if len(part) > 2 else listed(part) for part in parts)
+
+
+def spent(seconds: float) -> str:
+    """A length of time in the unit that fits it.
+
+    Example:
+        >>> spent(42.2), spent(600), spent(9000)
+        ('42 s', '10 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _period(records: Sequence[Record]) -> str:
@@ -204,27 +202,9 @@ def _period(records: Sequence[Record]) -> str:
     return times[0] if times[0] == times[-1] else f"{times[0]} to {times[-1]}"
 
 
-def _command(design: Design, records: Sequence[Record]) -> str:
-    """The command that repeats the study, or the call, where the seeds are not 0, 1, ...."""
-    base, seeds = design.base, sorted({record.seed for record in records})
-    asked, name = records[0].data["asked"], design.question.name
-    if seeds != list(range(len(seeds))):
-        return f"thinned.lab.Study({name!r}, data={asked!r}, seeds={seeds}, settings={base.as_json()}).run()"
-    options = {
-        "data": asked,
-        "seeds": max(len(seeds), 2),
-        "epochs": base.epochs,
-        "rates": _list(base.rates, ","),
-        "width": _list(base.hidden, ","),
-        "lr": base.lr,
-        "batch": base.batch,
-    }
-    words = " ".join(f"--{option} {shlex.quote(str(value))}" for option, value in options.items())
-    return f"thinned study {name} {words}"
-
-
-def _list(values: Iterable[object], separator: str = ", ") -> str:
-    return separator.join(map(str, values))
+def listed(values: Iterable[object]) -> str:
+    """Values with commas."""
+    return ", ".join(map(str, values))
 
 
 def _distinct(values: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from thinned.lab.frameworks.equivalence import ALPHA, WIDTH
 from thinned.lab.frameworks.study import ASKS, Result
 from thinned.lab.frameworks.verdict import ENOUGH, FLOAT32, FLOAT64, compared_steps, too_few
 from thinned.report.frameworks_figures import figures
-from thinned.report.page import fill, save
+from thinned.report.pages import fill, save
 
 
 def render(result: Result) -> str:
@@ -19,9 +19,9 @@ def render(result: Result) -> str:
     reference = result.lines[0].runs
     return fill(
         "frameworks.html.j2",
+        figures(result.lines),
         asks=ASKS,
         result=result,
-        figures=figures(result.lines),
         exact=reference.exact.asked,
         plain=reference.plain.asked,
         reference=reference,
@@ -37,7 +37,7 @@ def render(result: Result) -> str:
 
 
 def write(result: Result, path: Path) -> Path:
-    """Write the page, all of it or nothing; see `page.write`."""
+    """Write the page, all of it or nothing; see `pages.save`."""
     return save(render(result), path)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from thinned.lab.frameworks.equivalence import WIDTH, Equivalence
 from thinned.lab.frameworks.records import Run
 from thinned.lab.frameworks.verdict import FLOAT32, FLOAT64, Line, compared_steps
-from thinned.report.figures import Figure, layout_of
+from thinned.report.interactive import Figure, layout_of
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px,2px", "2px,2px", "9px,3px")
 
@@ -37,7 +37,7 @@ def losses(lines: Sequence[Line], runs: Sequence[Run], top: float, *, nested: bo
         values = run.outcome["losses"]
         width = 1.2 + 0.7 * (len(lines) - 1 - k) * nested
         traces.append(_trace(line, k, list(range(1, len(values) + 1)), values, width=width, dash="solid"))
-    layout = _layout("step", "training loss, nats")
+    layout = layout_of("step", "training loss, nats")
     layout["yaxis"] |= {"range": [0, top]}
     return {"data": traces, "layout": layout}
 
@@ -59,7 +59,7 @@ def rounding(lines: Sequence[Line], which: str, bound: float, steps: int) -> Fig
         "hoverinfo": "skip",
     }
     limit["line"] = {"color": "--ink", "width": 2, "dash": "dot"}
-    layout = _layout("step", "relative difference")
+    layout = layout_of("step", "relative difference")
     layout["yaxis"] |= {"type": "log", "dtick": 2}
     return {"data": [*traces, limit], "layout": layout}
 
@@ -83,7 +83,7 @@ def band(
         )
         for k, line in enumerate(lines)
     ]
-    return {"data": [strip, *curves], "layout": _layout("epoch", title)}
+    return {"data": [strip, *curves], "layout": layout_of("epoch", title)}
 
 
 def intervals(lines: Sequence[Line], which: str, factor: float, title: str) -> Figure:
@@ -108,7 +108,7 @@ def intervals(lines: Sequence[Line], which: str, factor: float, title: str) -> F
         "hovertemplate": "%{y}: %{x:+.3~g}<extra></extra>",
     }
     reach = 1.3 * max([margin, *(factor * abs(end) for each in found for end in (each.low, each.high))])
-    layout = _layout(title, "")
+    layout = layout_of(title, "")
     layout["xaxis"] |= {"range": [-reach, reach]} if reach else {}
     line = {"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
     strip = {"type": "rect", "x0": -margin, "x1": margin, "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
@@ -118,14 +118,6 @@ def intervals(lines: Sequence[Line], which: str, factor: float, title: str) -> F
     ]
     layout["yaxis"] |= {"type": "category", "range": [len(names) - 0.5, -0.5], "showgrid": False}
     return {"data": [dots], "layout": layout}
-
-
-def _layout(x_title: str, y_title: str) -> Figure:
-    """Axes with these titles, and powers of ten for small numbers: Plotly's own way is 2p for 2e-12."""
-    layout = layout_of(x_title, y_title)
-    for axis in ("xaxis", "yaxis"):
-        layout[axis] |= {"exponentformat": "power"}
-    return layout
 
 
 def _trace(

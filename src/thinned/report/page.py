@@ -1,39 +1,20 @@
-"""One HTML file with everything in it: the style, the pictures and what draws them."""
+"""The page of a study: everything that its records say, in one file."""
 
-import os
-import tempfile
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
-
-from thinned.errors import RecordError
 from thinned.report.facts import Facts
-from thinned.report.figures import figures
+from thinned.report.pages import fill, save
 
 
 def render(about: Facts) -> str:
-    """The page of a study: self-contained HTML that asks the network for nothing.
-
-    The same facts give the same bytes: no time, no random identifier, no setting of the machine enters.
+    """The page: self-contained HTML that asks the network for nothing; the same facts give the same bytes.
 
     Args:
         about: what it says; every text in it is escaped.
     """
-    return fill("study.html.j2", facts=about, figures=figures(about))
-
-
-def fill(template: str, **values: Any) -> str:
-    """A template with these values, and with the script that draws its `figures`."""
-    environment = Environment(
-        loader=PackageLoader("thinned.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(**values, plotly=get_plotlyjs())
+    pictures = {f"picture-{k}": each for k, each in enumerate(about.answer.charts)}
+    pictures |= {f"curve-{k}": each for k, each in enumerate(about.curves)}
+    return fill("study.html.j2", pictures, facts=about)
 
 
 def write(about: Facts, path: Path) -> Path:
@@ -46,24 +27,3 @@ def write(about: Facts, path: Path) -> Path:
         RecordError: the folder cannot be written to.
     """
     return save(render(about), path)
-
-
-def save(page: str, path: Path) -> Path:
-    """Write a page that is rendered; see `write`."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(page)
-            Path(name).chmod(0o644)  # mkstemp gives 0o600, which a web server could not read
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise RecordError(
-            f"expected a folder that {path.name} can be written to; got {error.strerror or error} at "
-            f"{path.parent}. Choose another one with --out."
-        ) from error
-    return path
