@@ -14,7 +14,7 @@ HEAVY = (
     "mxnet",
     "sklearn",
     "scipy",
-    "plotly",
+    "matplotlib",
     "polars",
 )
 

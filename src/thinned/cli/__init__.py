@@ -6,8 +6,9 @@ __all__ = ["main"]
 
 _EXTRA = {
     "jinja2",
+    "matplotlib",
     "PIL",
-    "plotly",
+    "polars",
     "pooch",
     "rich",
     "safetensors",
