@@ -31,8 +31,11 @@ def check(values: Mapping[str, Any]) -> None:
     """
     for name, passes in FIELDS.items():
         passes(values[name], name)
+    if values.get("stacked") is not None:
+        _stacked(values["stacked"], "stacked")
     diverged, planned = values["status"] == "diverged", values["configuration"]["epochs"]
-    held_out = Configuration.from_json(values["configuration"]).held_out
+    own = "task" in values["configuration"]
+    held_out = None if own else Configuration.from_json(values["configuration"]).held_out
     (_no_metrics if diverged else _metrics(held_out, final=True))(values["final"], "final")
     found = len(values["epochs"])
     if (found >= planned) if diverged else (found != planned):
@@ -136,6 +139,9 @@ def _or_none(passes: Check) -> Check:
 
 
 def _configuration(value: Any, at: str) -> None:
+    if isinstance(value, dict) and "task" in value:
+        _own(value, at)
+        return
     _object(**{name: lambda value, at: None for name in ALWAYS})(value, at)
     try:
         Configuration.from_json(value)
@@ -143,9 +149,23 @@ def _configuration(value: Any, at: str) -> None:
         raise ValueError(f"{at}: {error}") from None
 
 
+def _data(value: Any, at: str) -> None:
+    texts = _object(name=_text, asked=_text, digest=_digits, source=_text)
+    texts(value, at)
+    _object(train_examples=_count, test_examples=_count)(value, at)
+    if value["asked"] != "own":  # the user's own has what features it has
+        _object(features=_count, classes=_count)(value, at)
+
+
+def _own_task(value: Any, at: str) -> None:
+    if value != "own":
+        raise _wrong(at, "own", value)
+
+
 def _design(value: Any, at: str) -> None:
-    _object(**{name: lambda value, at: None for name in ALWAYS})(value, at)
-    _object()(value.get("asked", {}), f"{at}.asked")
+    if not (isinstance(value, dict) and "task" in value):
+        _object(**{name: lambda value, at: None for name in ALWAYS})(value, at)
+        _object()(value.get("asked", {}), f"{at}.asked")
     try:
         read_design(value, {"train_examples": 1, "features": 1, "classes": 1})
     except ThinnedError as error:
@@ -157,14 +177,22 @@ def _no_metrics(value: Any, at: str) -> None:
         raise _wrong(at, "nothing of a run that diverged", value)
 
 
+_count = _integer(1)
+_own = _object(task=_own_task, settings=_object(), epochs=_count, code=_digits)
 _RANGES = {"loss": _number(0, 2.0**128), "accuracy": _number(0, 1)}  # losses were computed in float32
 _BOUNDS = _number(-sys.float_info.max, sys.float_info.max)
 
 
-def _metrics(held_out: str, *, final: bool) -> Check:
-    """Loss and accuracy of both parts; whatever else was measured is a finite number with a name."""
-    parts = {f"{part}_{name}": _RANGES[name] for part in ("train", held_out) for name in METRICS}
-    needed = _object(**parts, gap=_number(-1, 1)) if final else _object(**parts)
+def _metrics(held_out: str | None, *, final: bool) -> Check:
+    """Loss and accuracy of both parts; whatever else was measured is a finite number with a name.
+
+    A task of the user's own, with nothing held out by us, measures what it measures.
+    """
+    parts: dict[str, Check] = {}
+    if held_out is not None:
+        parts = {f"{part}_{name}": _RANGES[name] for part in ("train", held_out) for name in METRICS}
+        parts |= {"gap": _number(-1, 1)} if final else {}
+    needed = _object(**parts)
 
     def passes(value: Any, at: str) -> None:
         needed(value, at)
@@ -175,8 +203,6 @@ def _metrics(held_out: str, *, final: bool) -> Check:
     return passes
 
 
-_count = _integer(1)
-
 FIELDS: dict[str, Check] = {
     "key": _digits,
     "study": _name,
@@ -184,10 +210,7 @@ FIELDS: dict[str, Check] = {
     "seed": _integer(0),
     "design": _design,
     "configuration": _configuration,
-    "data": _object(
-        name=_text, asked=_text, digest=_digits, source=_text,
-        train_examples=_count, test_examples=_count, features=_count, classes=_count,
-    ),
+    "data": _data,
     "status": _status,
     "epochs": _list,
     "final": _object(),
@@ -200,3 +223,6 @@ FIELDS: dict[str, Check] = {
     "duration_s": _number(0, 1e10),  # three hundred years
 }  # fmt: skip
 """The check of each field; the curves depend on several and come after."""
+
+_stacked = _object(trials=_count, device=_text, duration_s=_number(0, 1e10))
+"""Of a run that was trained with others; a record of another has no such field."""

@@ -1,11 +1,16 @@
-"""Many trials at once, each lane with a worker process; a trial whose worker died runs once more."""
+"""Many trials at once, each lane with a worker process; a trial whose worker died runs once more.
+
+Trials come one by one, or as cohorts that a worker trains as one program (`thinned.lab.stacked`). A cohort whose
+worker died comes back as two halves, without those that were finished, so that one trial too many for the memory
+costs the others nothing.
+"""
 
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +24,29 @@ _COMMAND = (
 
 ATTEMPTS = 2
 """A worker that dies may have met bad luck (kill -9, no memory left); twice at one trial is no accident."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Trials that one worker is given at once.
+
+    Args:
+        members: the numbers of the tasks.
+        device: that they are stacked on, "cpu" or "cuda"; None for a single trial that is trained alone.
+    """
+
+    members: tuple[int, ...]
+    device: str | None = None
+
+    @property
+    def lane(self) -> str:
+        """Whose workers take it: those of the processors, or that of a device."""
+        return self.device or "cpu"
+
+    def halves(self) -> "list[Cohort]":
+        """Two cohorts of half the size."""
+        middle = len(self.members) // 2
+        return [Cohort(each, self.device) for each in (self.members[:middle], self.members[middle:])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +73,10 @@ def processors() -> int:
 
 
 def run_all(
-    tasks: Sequence[Mapping[str, Any]], where: Mapping[str, Any], jobs: int
+    tasks: Sequence[Mapping[str, Any]],
+    where: Mapping[str, Any],
+    jobs: int,
+    cohorts: Sequence[Cohort] | None = None,
 ) -> Generator[Event, None, None]:
     """Train every task in worker processes, and yield news as they come.
 
@@ -54,10 +85,17 @@ def run_all(
     Args:
         tasks: `configuration` and `seed` of each trial, plain values.
         where: `data` and `data_dir`, for `thinned.lab.data.load` in each worker.
-        jobs: how many workers at most.
+        jobs: how many workers at most, beside one for each other device.
+        cohorts: which tasks are trained together; None trains each alone.
     """
-    crew = _Crew(tasks, where)
-    lanes = [Thread(target=crew.lane, daemon=True) for _ in range(min(jobs, len(tasks)))]
+    cohorts = [Cohort((index,)) for index in range(len(tasks))] if cohorts is None else cohorts
+    crew = _Crew(tasks, where, cohorts)
+    kinds = Counter(cohort.lane for cohort in cohorts)
+    lanes = [
+        Thread(target=crew.lane, args=(kind,), daemon=True)
+        for kind, count in kinds.items()
+        for _ in range(min(jobs, count) if kind == "cpu" else 1)
+    ]
     for lane in lanes:
         lane.start()
     open_tasks = len(tasks)
@@ -128,26 +166,30 @@ class _Worker:
 
 
 class _Crew:
-    """The lanes' common pile of tasks, their news, and their workers."""
+    """The lanes' common piles of cohorts, their news, and their workers."""
 
-    def __init__(self, tasks: Sequence[Mapping[str, Any]], where: Mapping[str, Any]) -> None:
+    def __init__(
+        self, tasks: Sequence[Mapping[str, Any]], where: Mapping[str, Any], cohorts: Sequence[Cohort]
+    ) -> None:
         self.events: SimpleQueue[Event] = SimpleQueue()
         self._tasks = tasks
         self._where = where
-        self._pile = deque(range(len(tasks)))
+        self._piles: dict[str, deque[Cohort]] = {}
+        for cohort in cohorts:
+            self._piles.setdefault(cohort.lane, deque()).append(cohort)
         self._lock = Lock()
         self._dismissed = False
         self._workers: set[_Worker] = set()
 
-    def lane(self) -> None:
-        """Take tasks until none is left, with one worker as long as it lives."""
+    def lane(self, kind: str) -> None:
+        """Take cohorts until none is left, with one worker as long as it lives."""
         worker: _Worker | None = None
-        while (index := self._next()) is not None:
+        while (cohort := self._next(kind)) is not None:
             try:
-                worker = self._settle(index, worker)
+                worker = self._settle(cohort, worker)
             except OSError as error:  # no process could be started
                 worker = None
-                self.events.put(Event(index, "failed", {"error": str(error)}))
+                self._tell(cohort.members, "failed", str(error))
         if worker is not None:
             self._release(worker)
 
@@ -158,20 +200,34 @@ class _Crew:
             for worker in self._workers:
                 worker.process.kill()
 
-    def _next(self) -> int | None:
+    def _next(self, kind: str) -> Cohort | None:
         with self._lock:
-            return self._pile.popleft() if self._pile and not self._dismissed else None
+            pile = self._piles[kind]
+            return pile.popleft() if pile and not self._dismissed else None
 
-    def _settle(self, index: int, worker: _Worker | None) -> _Worker | None:
-        """Bring one task to its end; the worker that is left, if any."""
+    def _tell(self, members: Sequence[int], kind: str, error: str) -> None:
+        for index in members:
+            self.events.put(Event(index, kind, {"error": error}))
+
+    def _settle(self, cohort: Cohort, worker: _Worker | None) -> _Worker | None:
+        """Bring one cohort to its end, or put its halves on the pile; the worker that is left, if any."""
         for kind in ["retry"] * (ATTEMPTS - 1) + ["failed"]:
             worker = worker or self._hire()
-            if worker is None or self._ended(index, worker):
+            if worker is None:
+                return None
+            left = self._left(cohort, worker)
+            if not left:
                 return worker
             words = worker.last_words()
             self._release(worker)
             worker = None
-            self.events.put(Event(index, kind, {"error": words}))
+            cohort = Cohort(left, cohort.device)
+            if len(left) > 1:
+                self._tell(left, "retry", words)
+                with self._lock:
+                    self._piles[cohort.lane].extendleft(reversed(cohort.halves()))
+                return None
+            self._tell(left, kind, words)
         return None
 
     def _hire(self) -> _Worker | None:
@@ -187,13 +243,21 @@ class _Crew:
             self._workers.discard(worker)
             worker.close()
 
-    def _ended(self, index: int, worker: _Worker) -> bool:
-        """Run one task; False where the worker died over it."""
-        worker.send(self._tasks[index])
+    def _left(self, cohort: Cohort, worker: _Worker) -> tuple[int, ...]:
+        """Have a cohort trained; those of it over which the worker died."""
+        left = dict.fromkeys(cohort.members)
+        worker.send(self._message(cohort))
         for message in worker.answers():
+            index = cohort.members[message.get("trial", 0)]
             if "epoch" in message:
                 self.events.put(Event(index, "epoch", message))
             else:
                 self.events.put(Event(index, "outcome" if "outcome" in message else "failed", message))
-                return True
-        return False
+                del left[index]
+            if not left:
+                break
+        return tuple(left)
+
+    def _message(self, cohort: Cohort) -> Mapping[str, Any]:
+        tasks = [self._tasks[index] for index in cohort.members]
+        return tasks[0] if cohort.device is None else {"trials": tasks, "device": cohort.device}

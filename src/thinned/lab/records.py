@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,9 @@ class Record:
         machine: platform and processor.
         git: state of this library's sources, or None.
         started: UTC, ISO 8601.
-        duration_s: wall-clock time of the run.
+        duration_s: wall-clock time of the run; of a stacked one, its share of the cohort's.
+        stacked: None of a run that was trained alone; else `trials, device, duration_s` of its cohort
+            (`thinned.lab.stacked`), whose figures agree with the run alone up to rounding and not to the last bit.
     """
 
     key: str
@@ -63,6 +65,7 @@ class Record:
     git: dict[str, Any] | None
     started: str
     duration_s: float
+    stacked: dict[str, Any] | None = None
 
     @classmethod
     def from_line(cls, line: bytes) -> "Record":
@@ -78,7 +81,9 @@ class Record:
             raise ValueError(f"not a JSON document ({error})") from None
         if not isinstance(values, dict):
             raise ValueError(f"expected an object, got {type(values).__name__}")
-        missing = [field.name for field in fields(cls) if field.name not in values]
+        missing = [
+            field.name for field in fields(cls) if field.default is MISSING and field.name not in values
+        ]
         if missing:
             raise ValueError(f"without {', '.join(missing)}")
         check(values)
@@ -86,22 +91,33 @@ class Record:
             json.dumps(values, allow_nan=False)
         except ValueError:
             raise ValueError("it holds NaN or an infinity, which JSON does not know") from None
-        record = cls(**{field.name: values[field.name] for field in fields(cls)})
+        record = cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
         if record.key != key_of(record.identity()):
             raise ValueError(f"its key {record.key} does not belong to its content")
         return record
 
     def as_line(self) -> bytes:
         """The record's line, with its newline."""
-        return (canonical(asdict(self)) + "\n").encode()
+        values = asdict(self)
+        if self.stacked is None:
+            del values["stacked"]
+        return (canonical(values) + "\n").encode()
 
     @property
     def digest(self) -> str:
         """Of the data."""
         return str(self.data["digest"])
 
+    @property
+    def trial_key(self) -> str:
+        """The key that the run has where it is trained alone."""
+        return self.key if self.stacked is None else key_of(self._alone())
+
     def identity(self) -> dict[str, Any]:
-        """Everything that the outcome depends on; equal identities give equal outcomes."""
+        """Everything that the outcome depends on; equal identities give equal outcomes, stacked up to rounding."""
+        return self._alone() | ({} if self.stacked is None else {"stacked": True})
+
+    def _alone(self) -> dict[str, Any]:
         return identity(self.configuration, self.seed, self.digest, self.law, self.trial, self.versions)
 
 

@@ -10,7 +10,9 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TextIO
 
 from thinned.lab.configuration import Configuration
@@ -27,19 +29,36 @@ def serve() -> None:
         where = json.loads(sys.stdin.readline())
         data = load(where["data"], where["data_dir"])
         for line in sys.stdin:
-            _tell(answers, _answer(json.loads(line), data, answers))
+            work(json.loads(line), data, partial(_tell, answers))
     except BrokenPipeError:
         os._exit(0)  # the study is gone; a flush at exit would only complain
 
 
-def _answer(task: dict[str, Any], data: Data, answers: TextIO) -> dict[str, Any]:
+def work(task: dict[str, Any], data: Data, tell: Callable[[dict[str, Any]], None]) -> None:
+    """Train what a task says, and tell each finished epoch and each outcome.
+
+    Args:
+        task: `configuration` and `seed` of a trial; or `trials`, a list of these, and the `device` that they are
+            trained on as one program.
+        data: what to train on.
+        tell: takes messages; those of a cohort have its number among the task's as `trial`.
+    """
+    if "trials" in task:
+        from thinned.lab.stacked.work import train_cohort
+
+        train_cohort(task["trials"], task["device"], data, tell)
+    else:
+        tell(_alone(task, data, tell))
+
+
+def _alone(task: dict[str, Any], data: Data, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     started, begin = datetime.now(UTC), time.perf_counter()
     try:
         outcome = train(
             Configuration.from_json(task["configuration"]),
             task["seed"],
             data,
-            lambda epoch: _tell(answers, {"epoch": epoch}),
+            lambda epoch: tell({"epoch": epoch}),
         )
     except BrokenPipeError:
         raise

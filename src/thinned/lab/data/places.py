@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from thinned.errors import DataError
+from thinned.errors import DataError, MissingExtraError
 from thinned.extras import need
 
 VARIABLE = "THINNED_DATA"
@@ -32,7 +32,10 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
 
 def cache_folder(collection: str) -> Path:
     """The folder of the user's cache that holds a collection; it need not exist yet."""
-    return Path(need("pooch", "lab").os_cache("thinned")) / collection
+    try:
+        return Path(need("pooch", "lab").os_cache("thinned")) / collection
+    except MissingExtraError:  # nothing can be fetched without it, but what lies in the data directory is read
+        return Path.home() / ".cache" / "thinned" / collection
 
 
 def candidates(file_name: str, collection: str, folder: Path | None) -> Iterator[Path]:

@@ -1,6 +1,6 @@
-"""Which trials can be trained as one program, and how many at once."""
+"""Which trials can be trained as one program."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -15,14 +15,14 @@ KNOWN = (
 """Settings that a program for many networks knows; it takes all others at their defaults alone."""
 
 
-def stackable(configuration: Configuration) -> bool:
+def stackable(configuration: object) -> bool:
     """Whether a trial can be trained together with others: a perceptron with plain dropout, or with none.
 
     Example:
         >>> stackable(Configuration()), stackable(Configuration(normalisation="batch-before"))
         (True, False)
     """
-    return not _unknown(configuration)
+    return isinstance(configuration, Configuration) and not _unknown(configuration)
 
 
 def _unknown(configuration: Configuration) -> list[str]:
@@ -44,43 +44,43 @@ def shape_of(first: Trial, *others: Trial) -> Hashable:
         unknown = _unknown(configuration)
         if unknown:
             raise ConfigurationError(
-                f"expected trials that can be stacked, away from the default in {', '.join(KNOWN)} alone; got another "
-                f"{', '.join(unknown)}. Train it alone."
+                "expected trials that can be stacked, in which only these are not the default: "
+                f"{', '.join(KNOWN)}; got another {', '.join(unknown)}. Train it alone."
             )
     shape = _shape(first[0])
     for configuration, _ in others:
         if _shape(configuration) != shape:
             raise ConfigurationError(
-                f"expected trials of one shape; got {first[0]} and {configuration}. Group them by `cohorts`."
+                f"expected trials of one shape; got {first[0]} and {configuration}. Group them by `groups`."
             )
     return shape
 
 
-def cohorts(trials: Sequence[Trial], largest: int) -> list[list[int]]:
-    """Trials of one shape together, at most so many; those that cannot be stacked alone.
+def groups(
+    configurations: Sequence[Configuration], largest: Callable[[Configuration, int], int]
+) -> list[list[int]]:
+    """Trials of one shape together, in groups of nearly one size.
 
     Args:
-        trials: configurations and seeds.
-        largest: how many trials make a program.
+        configurations: of trials that can be stacked.
+        largest: from one configuration of a shape, and how many trials have that shape, to how many of them a group
+            may have.
 
     Returns:
-        The numbers of the trials, each in one cohort, in the order of their first.
+        The numbers of the trials, each in one group.
 
     Example:
-        >>> trials = [(Configuration(epochs=epochs), seed) for seed in range(3) for epochs in (1, 2)]
-        >>> cohorts(trials, 2)
-        [[0, 2], [1, 3], [4], [5]]
+        >>> groups([Configuration(epochs=epochs) for epochs in (1, 2, 1, 1)], lambda shape, count: 2)
+        [[0, 2], [3], [1]]
     """
-    found: list[list[int]] = []
-    open_one: dict[Hashable, list[int]] = {}
-    for number, (configuration, _) in enumerate(trials):
-        shape = _shape(configuration) if stackable(configuration) else None
-        cohort = open_one.get(shape)
-        if shape is None or cohort is None or len(cohort) == largest:
-            cohort = []
-            found.append(cohort)
-            open_one[shape] = cohort
-        cohort.append(number)
+    of_shape: dict[Hashable, list[int]] = {}
+    for number, configuration in enumerate(configurations):
+        of_shape.setdefault(_shape(configuration), []).append(number)
+    found = []
+    for numbers in of_shape.values():
+        parts = -(-len(numbers) // largest(configurations[numbers[0]], len(numbers)))
+        size = -(-len(numbers) // parts)
+        found += [numbers[start : start + size] for start in range(0, len(numbers), size)]
     return found
 
 
