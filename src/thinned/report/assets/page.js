@@ -51,6 +51,7 @@ function sort(table, head, column) {
   const body = table.tBodies[0];
   const rows = [...body.rows].map((row) => [key(row, column), row]);
   rows.sort(([a], [b]) => {
+    if (a === Infinity || b === Infinity) return (a === Infinity) - (b === Infinity); // what is missing comes last
     const order = typeof a === "number" && typeof b === "number"
       ? a - b
       : typeof a === typeof b ? a.localeCompare(b, "en") : typeof a === "number" ? -1 : 1;
