@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from thinned.cli.answer import announce, document, interrupted, written
+from thinned.cli.answer import announce, document, indexed, interrupted, written
 from thinned.cli.damage import tell
 from thinned.errors import ThinnedError
 from thinned.lab.progress import Silent, Terminal, Watch
@@ -32,6 +32,7 @@ def ask_all(make: Callable[[str, Path | None], Study], out: Path | None, *, as_j
         as_json: whether one JSON document is printed.
     """
     answers: list[dict[str, Any]] = []
+    results: list[Result] = []
     lines = _Lines()
     with Terminal() if sys.stderr.isatty() else nullcontext(Silent()) as watch:
         for k, name in enumerate(STUDIES, start=1):
@@ -47,12 +48,16 @@ def ask_all(make: Callable[[str, Path | None], Study], out: Path | None, *, as_j
                 answers.append({"study": name, "error": str(error)})
                 continue
             tell(result.store, result.damaged)
+            results.append(result)
             lines.result(result, time.monotonic() - begun)
             answers.append(document(result, asked.load().name, page))
+    page = indexed(results)
     if as_json:
         typer.echo(json.dumps(answers, indent=2, allow_nan=False))
     else:
         lines.show()
+        if page is not None:
+            typer.echo(f"Report: {page.resolve()}")
     if any("error" in each or each["runs"]["failed"] for each in answers):
         raise typer.Exit(1)
 

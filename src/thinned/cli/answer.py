@@ -1,6 +1,8 @@
 """How the answer of a study is printed: for people, and as one JSON document."""
 
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from thinned.lab.progress import so_far
 from thinned.lab.records import Store
 from thinned.lab.statistics import Interval
 from thinned.lab.study import Result, Study
-from thinned.report import gather, write
+from thinned.report import gather, index, write
 
 
 def announce(data: str, *, chosen: bool) -> None:
@@ -43,6 +45,18 @@ def written(result: Result) -> Path | None:
         return None
     contents = Store(result.store).read()
     return write(gather(contents, result.design), result.store.with_name("report.html"))
+
+
+def indexed(results: Sequence[Result]) -> Path | None:
+    """The page above those of several studies, each of which has its own; None where there are none."""
+    pages = [
+        (each.store.with_name("report.html"), gather(Store(each.store).read(), each.design))
+        for each in results
+        if each.records
+    ]
+    if not pages:
+        return None
+    return index.write(pages, Path(os.path.commonpath([page.parent.parent for page, _ in pages])))
 
 
 def show(result: Result, page: Path | None) -> None:
