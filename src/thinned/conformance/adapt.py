@@ -10,7 +10,7 @@ from thinned.conformance.adapters.functions import function_subject
 from thinned.conformance.claim import METHODS
 from thinned.conformance.guess import FUNCTIONS, KINDS, is_factory, kind_of, made_by
 from thinned.conformance.runtime import Runtime
-from thinned.conformance.signature import ROLES
+from thinned.conformance.signature import ROLES, making
 from thinned.conformance.subject import Subject
 from thinned.errors import SubjectError
 
@@ -126,7 +126,11 @@ def maker(thing: Any, rate: float | None) -> tuple[Callable[[float], Any], float
     """What makes a layer at a rate, the only rate where there is one, and what it lacks."""
     if inspect.isclass(thing):
         word = _rate_word(thing)
-        return (lambda p: thing(**{word: 1 - p if word in ROLES["keep"] else p})), rate, {}
+
+        def made(p: float, **more: Any) -> Any:
+            return thing(**{word: 1 - p if word.lower() in ROLES["keep"] else p}, **more)
+
+        return made, rate, {}
     if not _is_layer(thing) and callable(thing) and is_factory(thing):
         if inspect.signature(thing).parameters:
             return (lambda p: made_by(thing, p)), rate, {}
@@ -161,13 +165,13 @@ def _rate_of(layer: Any) -> float | None:
 
 def _rate_word(cls: Any) -> str:
     """The name of the constructor's rate."""
-    given = inspect.signature(cls).parameters
+    given = making(cls).parameters
     for name, each in given.items():
         if name.lower() in ROLES["rate"] | ROLES["keep"] and each.kind is not each.POSITIONAL_ONLY:
             return name
     raise SubjectError(
         f"expected {cls.__qualname__} to be made from a rate, called one of {', '.join(sorted(ROLES['rate']))}; got "
-        f"{cls.__qualname__}{inspect.signature(cls)}. Give a function that makes it: `lambda rate: ...`."
+        f"{cls.__qualname__}{making(cls)}. Give a function that makes it: `lambda rate: ...`."
     )
 
 

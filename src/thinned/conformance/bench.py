@@ -97,7 +97,10 @@ class Bench:
 
     def instance(self, rate: float | None = None, turn: int = 0) -> Instance:
         """The subject, freshly made and seeded."""
-        return self.subject.make(self.rate if rate is None else rate, self.seed + turn)
+        made = self.subject.make(self.rate if rate is None else rate, self.seed + turn)
+        if hasattr(made, "shape"):
+            made.shape = self.claim.shape
+        return made
 
     def sample(self, rate: float) -> Sample:
         """Outputs of enough calls."""

@@ -89,19 +89,12 @@ def low_precision(kept: float, p: float, bits: int, stray: float) -> str:
         >>> low_precision(0.99609, 0.001, 8, 0.0002)
         'a uniform of 8 bits is 0 with chance 2^-8: is the mask drawn in the half type of the input?'
     """
-    step = 2.0**-bits
-    for dropped in (
-        step * math.ceil(p / step),
-        step * (math.floor(p / step) + 1),
-        step * math.floor(p / step),
-    ):
-        if abs((1 - kept) - dropped) <= stray and abs(dropped - p) > stray:
-            what = (
-                f"a uniform of {bits} bits is 0 with chance 2^-{bits}"
-                if dropped == step
-                else (f"a uniform of {bits} bits knows only multiples of 2^-{bits}")
-            )
-            return f"{what}: is the mask drawn in the half type of the input?"
+    for fine in (bits, bits - 1):
+        step = 2.0**-fine
+        for count in (math.ceil(p / step), math.floor(p / step) + 1, math.floor(p / step)):
+            if abs((1 - kept) - count * step) <= stray and abs(count * step - p) > stray:
+                what = f"is 0 with chance 2^-{fine}" if count == 1 else f"knows only multiples of 2^-{fine}"
+                return f"a uniform of {fine} bits {what}: is the mask drawn in the half type of the input?"
     return NOTHING
 
 

@@ -17,10 +17,12 @@ class FailedError(Exception):
         measured: what was seen, with figures.
         expected: what should have been.
         likely: the probable mistake, in words; empty where there is no guess.
+        limit: whether it is a limit, although the check's failures are wrong.
     """
 
-    def __init__(self, measured: str, expected: str, likely: str = "") -> None:
+    def __init__(self, measured: str, expected: str, likely: str = "", *, limit: bool = False) -> None:
         super().__init__(measured)
+        self.limit = limit
         self.measured, self.expected, self.likely = measured, expected, likely
 
 

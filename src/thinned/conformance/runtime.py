@@ -32,6 +32,9 @@ class Runtime:
     own_generator = "numpy"
     """Whose global generator a subject may use: the name of one of `generators`."""
 
+    repeats_draws = True
+    """Whether recomputation is said to repeat the draws of the framework's own generator."""
+
     @property
     def version(self) -> str:
         """Of the framework."""
@@ -85,7 +88,7 @@ class Runtime:
 
     def randomness(self, role: str, seed: int, turn: int) -> Any:
         """What a subject's parameter of this role (key, generator, seed) gets at its call number `turn`."""
-        return seed * 1_000_003 + turn if role == "seed" else np.random.default_rng([seed, turn])
+        return (seed * 1009 + turn) % 2**31 if role == "seed" else np.random.default_rng([seed, turn])
 
     def generators(self) -> dict[str, bytes]:
         """The state of each global generator."""

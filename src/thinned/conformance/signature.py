@@ -84,5 +84,21 @@ def parameters(function: Callable[..., Any], *, unknown: str = "refuse") -> Para
     return Parameters(names, tuple(positional))
 
 
+def making(cls: type) -> inspect.Signature:
+    """How a class is called: metaclasses may hide the parameters of its constructor.
+
+    Example:
+        >>> class Thing:
+        ...     def __init__(self, rate): ...
+        >>> str(making(Thing))
+        '(rate)'
+    """
+    found = inspect.signature(cls)
+    if all(each.kind in {each.VAR_POSITIONAL, each.VAR_KEYWORD} for each in found.parameters.values()):
+        own = list(inspect.signature(cls.__init__).parameters.values())
+        return inspect.Signature(own[1:])
+    return found
+
+
 def _called(function: Callable[..., Any]) -> str:
     return f"{getattr(function, '__qualname__', repr(function))}{inspect.signature(function)}"

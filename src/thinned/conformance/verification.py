@@ -182,6 +182,7 @@ def _outcome(check: Check, bench: Bench, reason: str | None) -> Outcome:
         return Outcome(check.name, check.says, NOT_APPLICABLE, f"because {because}")
     except FailedError as found:
         told = found.measured, found.expected, found.likely
+        level = LIMIT if found.limit and not bench.subject.ours else level
     except Exception as error:
         told = f"raised {type(error).__name__}: {_short(error)}", "an output", ""
     else:

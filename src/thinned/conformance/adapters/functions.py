@@ -1,4 +1,4 @@
-"""Functions `f(x, rate)` of arrays, whatever their framework: with a mode, a key, a seed or a generator, or none."""
+"""Functions `f(x, rate)` of arrays, of any framework: with a mode, a key, a seed or a generator, or with none."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +10,15 @@ from thinned.conformance.subject import Subject
 RANDOM = ("key", "generator", "seed")
 """Roles of a parameter that the randomness of a call comes by."""
 
+Function = Callable[..., Any]
+
 
 class Call:
     """A function at one rate; its k-th call has the k-th token of its seed."""
 
     def __init__(
-        self, function: Callable[..., Any], known: Parameters, runtime: Runtime, rate: float, seed: int
-    ):
+        self, function: Function, known: Parameters, runtime: Runtime, rate: float, seed: int
+    ) -> None:
         self._function, self._known, self._runtime = function, known, runtime
         self._rate, self._seed, self._turn = rate, seed, 0
         self._roles = [role for role in RANDOM if known.has(role)]
@@ -46,33 +48,42 @@ class Call:
         return self._function(*first, **given)
 
 
-def function_subject(
-    function: Callable[..., Any], runtime: Runtime, *, kind: str, name: str, ours: bool
-) -> Subject:
+def function_subject(function: Function, runtime: Runtime, *, kind: str, name: str, ours: bool) -> Subject:
     """A subject of a function; what its signature does not have, it lacks."""
     known = parameters(function)
-    drawn_by_argument = known.has(*RANDOM)
-
-    def make(rate: float, seed: int) -> Call:
-        if not drawn_by_argument:
-            runtime.seed(seed)
-        return Call(function, known, runtime, rate, seed)
-
-    def twin(rate: float, seed: int) -> tuple[Call, Call]:
-        first = make(rate, seed)
-        return first, Call(function, known, runtime, rate, seed)
-
     lacks = {}
     if not known.has("rate", "keep"):
         lacks["rates"] = "it has no parameter for the rate; give a function of x and rate"
+    return subject_of(lambda rate: function, known, runtime, kind=kind, name=name, ours=ours, lacks=lacks)
+
+
+def subject_of(
+    at: Callable[[float], Function],
+    known: Parameters,
+    runtime: Runtime,
+    *,
+    kind: str,
+    name: str,
+    ours: bool,
+    lacks: dict[str, str],
+) -> Subject:
+    """A subject of functions that are each made at a rate, and share their other parameters."""
+    by_argument = known.has(*RANDOM)
+
+    def make(rate: float, seed: int) -> Call:
+        runtime.seed(seed)
+        return Call(at(rate), known, runtime, rate, seed)
+
+    def twin(rate: float, seed: int) -> tuple[Call, Call]:
+        first = make(rate, seed)
+        return first, Call(at(rate), known, runtime, rate, seed)
+
     if not known.has("training", "deterministic"):
-        lacks["evaluation"] = (
-            "it has no parameter for the mode (training=, deterministic=): its caller decides"
-        )
-    if drawn_by_argument:
-        lacks["layers"] = "its randomness is an argument, so its caller keeps layers apart"
-    return Subject(name, kind, runtime, make, twin, lacks, _disturbed(runtime, drawn_by_argument), ours)
-
-
-def _disturbed(runtime: Runtime, drawn_by_argument: bool) -> frozenset[str]:
-    return frozenset() if drawn_by_argument else frozenset({runtime.own_generator})
+        lacks = {
+            **lacks,
+            "evaluation": "it has no parameter for the mode (training=, deterministic=): its caller decides",
+        }
+    if by_argument:
+        lacks = {**lacks, "layers": "its randomness is an argument, so its caller keeps layers apart"}
+    disturbs = frozenset() if by_argument else frozenset({runtime.own_generator} - {""})
+    return Subject(name, kind, runtime, make, twin, lacks, disturbs, ours)

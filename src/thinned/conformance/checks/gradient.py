@@ -80,7 +80,15 @@ def gradient_mask(bench: Bench) -> str:
 def recomputation(bench: Bench) -> str:
     """Under activation checkpointing the recomputed mask is the first one."""
     bench.subject.need("gradient", "checkpoint")
-    return _passes(bench, bench.runtime.checkpointed)
+    try:
+        return _passes(bench, bench.runtime.checkpointed)
+    except FailedError as found:
+        if bench.runtime.repeats_draws or not bench.subject.disturbs:
+            raise
+        words = (
+            f"{bench.runtime.name} does not repeat the draws of its generator when it recomputes: take a seed"
+        )
+        raise FailedError(found.measured, found.expected, words, limit=True) from None
 
 
 @limit
