@@ -28,7 +28,8 @@ class TestHelp:
         code = (
             "import sys\nfrom thinned.cli import main\nsys.argv = ['thinned', '--help']\n"
             "try: main()\nexcept SystemExit: pass\n"
-            "heavy = {'torch', 'scipy', 'matplotlib', 'polars', 'numba'} & set(sys.modules)\nprint(*heavy, file=sys.stderr)"
+            "heavy = {'torch', 'scipy', 'matplotlib', 'polars', 'numba'} & set(sys.modules)\n"
+            "print(*heavy, file=sys.stderr)"
         )
 
         assert "" == python(code)[1].strip()

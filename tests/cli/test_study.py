@@ -7,12 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import pytest
 
 from tests.cli.command import thinned
-from tests.lab.recorded import BASE, DATA, pairs, record
 from thinned.lab.records import Store
 from thinned.lab.studies import STUDIES
 
@@ -124,71 +122,6 @@ class TestStudy:
 
         assert {"name": "dropout", "asks": "Does dropout help here?"} == listed[0]
         assert [*STUDIES, "frameworks"] == [each["name"] for each in listed]
-
-
-class TestRuns:
-    """`thinned runs`, on records that nobody trained."""
-
-    def shown(self, tmp_path, *records):
-        """Its lines."""
-        Store(tmp_path / "records.jsonl").append(*records)
-        found = thinned("runs", tmp_path)
-
-        assert (0, "") == (found.code, found.err)
-        return [line.rstrip() for line in found.out.splitlines()]
-
-    def test_runs_stand_under_what_they_share(self, tmp_path):
-        """The data and every setting; rates, arm and seed are theirs alone."""
-        lines = self.shown(tmp_path, *pairs((0.5, 0.6), (0.5, 0.7)))
-
-        assert (
-            "dropout on toy, 80 examples (0123456789abcdef): width 32,16; lr 0.5; batch 256; epochs 2; "
-            "thinned 0.1.0; torch 2.7.0; law 1; trial 1"
-        ) == " ".join(lines[1:3])
-        assert ["none     0,0         0             50.00        0.6      1.5"] == lines[4:5]
-        assert ["dropout  0.2,0.5     1             70.00        0.4      1.5"] == lines[7:8]
-
-    @pytest.mark.parametrize(
-        ("change", "told"),
-        [
-            ({"lr": 0.125}, "lr 0.125;"),
-            ({"hidden": (7, 7)}, "width 7,7;"),
-            ({"batch": 77}, "batch 77;"),
-            ({"epochs": 3}, "epochs 3;"),
-        ],
-    )
-    def test_a_setting_that_differs_parts_them(self, tmp_path, change, told):
-        """And is told above each."""
-        one, other = record("none", 0), record("none", 0, base=replace(BASE, **change))
-        lines = self.shown(tmp_path, one, other)
-
-        assert 2 == sum(line.startswith("dropout on toy") for line in lines)
-        assert 1 == " ".join(lines).count(told)
-
-    def test_it_fits_80_columns(self, tmp_path):
-        """However many layers there are, and however long the names."""
-        data = DATA | {"name": "a-name-of-some-length" * 5}
-        base = replace(BASE, hidden=(1234,) * 20, rates=(0.123,) * 20)
-        lines = self.shown(tmp_path, record("dropout", 2**63, base=base, data=data))
-
-        assert 80 >= max(map(len, lines[1:-1]))  # the first and the last name the folder, whole
-        assert any(
-            line.endswith("9223372036854775808             80.00        0.3      1.5") for line in lines
-        )
-
-    def test_names_are_no_markup(self, tmp_path):
-        """A name in square brackets is shown as it is."""
-        assert any("[/bold]" in line for line in self.shown(tmp_path, record("none", 0, study="[/bold]")))
-
-    def test_a_file_that_cannot_be_read_hides_no_other(self, tmp_path):
-        """It is told, and the exit code is 1."""
-        Store(tmp_path / "b.jsonl").append(record("none", 0))
-        (tmp_path / "a.jsonl").symlink_to("/proc/self/mem")  # exists, opens, and refuses to be read
-        found = thinned("runs", tmp_path)
-
-        assert 1 == found.code
-        assert "can be read" in found.err
-        assert "1 runs in 1 files" in found.out
 
 
 class TestInterrupt:

@@ -46,23 +46,23 @@ https://d2l.ai, in our words."""
 def all_pages(folder: Path) -> dict[Path, bytes]:
     """What belongs into a folder of findings, from its records alone: each file's content.
 
+    Args:
+        folder: whose `records` are read; without any, there is an index that says so.
+
     Raises:
-        RecordError: a folder without records, or records of another study than their file is named for.
+        RecordError: no folder, or records of another study than their file is named for.
     """
-    records = folder / "records"
-    paths = sorted(records.glob("*.jsonl"))
-    if not paths:
+    if not folder.is_dir():
         raise RecordError(
-            f"expected records of studies in {records}; got none. `thinned report --findings {folder} --add RUNS` "
-            "brings those of a study that has been run."
+            f"expected a folder of findings; got {str(folder)!r}, which is none. With --add it is made."
         )
-    found = {path.stem: _read(path) for path in paths}
+    found = {path.stem: _read(path) for path in sorted((folder / "records").glob("*.jsonl"))}
     facts = {name: gather(found[name]) for name in STUDIES if name in found}
     unknown = sorted(set(found) - set(facts))
     if unknown:
         raise RecordError(
-            f"expected files named after studies ({', '.join(STUDIES)}); got {', '.join(unknown)} in {records}. "
-            "Rename or remove them."
+            f"expected files named after studies ({', '.join(STUDIES)}); got {', '.join(unknown)} in "
+            f"{folder / 'records'}. Rename or remove them."
         )
     content: dict[Path, bytes] = {folder / "README.md": index(facts).encode()}
     for name, each in facts.items():

@@ -14,6 +14,7 @@ def summary(picture: Picture) -> str:
     """The picture in a few sentences.
 
     Example:
+        >>> from thinned.lab.answer import Chart
         >>> one = Interval(0.41, -0.1, 0.93, 5, 0.7)
         >>> chart = Chart("intervals", "Change", "arm", "points", (Series("", ("dropout",), (one,)),))
         >>> summary(chart)
@@ -32,6 +33,7 @@ def table(picture: Picture) -> Table:
     """Every value of the picture.
 
     Example:
+        >>> from thinned.lab.answer import Chart
         >>> one = Interval(0.41, -0.1, 0.93, 5, 0.7)
         >>> chart = Chart("points", "Change", "rate", "points", (Series("dropout", (0.5,), (one,)),))
         >>> [cell.text for cell in table(chart).rows[0]]

@@ -1,0 +1,120 @@
+"""The findings: pages that are made from records, and those that are committed."""
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.lab.recorded import pairs, record
+from tests.report.answers import ANSWER
+from tests.report.test_facts import contents
+from thinned.errors import RecordError
+from thinned.lab.configuration import Configuration
+from thinned.lab.records import Store
+from thinned.lab.studies import STUDIES
+from thinned.report import gather
+from thinned.report.findings import add, all_pages, write
+from thinned.report.markdown import page
+
+COMMITTED = Path(__file__).parents[2] / "docs" / "findings"
+RUNS = pairs((0.5, 0.52), (0.6, 0.63), (0.7, 0.74))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Findings with the records of one study."""
+    Store(tmp_path / "records" / "dropout.jsonl").append(*RUNS)
+    return tmp_path
+
+
+class TestWrite:
+    """From records to pages."""
+
+    def test_it_writes_a_page_a_picture_and_the_index(self, folder):
+        """And the same again."""
+        paths = write(folder)
+
+        assert ["README.md", "dropout.md", "dropout.png"] == [path.name for path in paths]
+        assert {path: path.read_bytes() for path in paths} == all_pages(folder)
+
+    def test_the_index_has_every_study(self, folder):
+        """With its answer, or that there is none yet."""
+        text = all_pages(folder)[folder / "README.md"].decode()
+        answer = gather(contents(*RUNS)).answer
+
+        assert f"**[Helped](dropout.md).** {answer.sentence}" in text
+        assert len(STUDIES) - 1 == text.count("has not been run at length yet")
+
+    def test_the_page_says_all_that_it_should(self, folder):
+        """Seeds, power, versions, machine, time, and how to add runs."""
+        text = all_pages(folder)[folder / "dropout.md"].decode()
+        answer = gather(contents(*RUNS)).answer
+
+        for part in (
+            answer.sentence, answer.power, "2 arms, 3 seeds, 6 runs", "torch 2.7.0", "Abacus", "9 s in all",
+            "](images/dropout.png)", "--seeds 6 --out runs/dropout", "--add runs/dropout",
+        ):  # fmt: skip
+            assert part in text, part
+
+    def test_a_file_of_no_study_is_told(self, folder):
+        """Its name is that of none."""
+        (folder / "records" / "dropout.jsonl").rename(folder / "records" / "dorpout.jsonl")
+
+        with pytest.raises(RecordError, match=r"named after studies.*dorpout"):
+            all_pages(folder)
+
+    def test_no_folder_is_told(self, tmp_path):
+        """Rather than made."""
+        with pytest.raises(RecordError, match=r"expected a folder of findings"):
+            write(tmp_path / "no")
+
+
+class TestAdd:
+    """More runs."""
+
+    def test_what_is_there_is_not_added_again(self, folder, tmp_path):
+        """And another design of the same file is not taken along."""
+        more = tmp_path / "more" / "records.jsonl"
+        Store(more).append(record("none", 0, base=Configuration(epochs=3)), *RUNS, record("none", 3))
+
+        assert (1, 0) == (add(folder, [more]), add(folder, [more]))
+        assert 7 == len(Store(folder / "records" / "dropout.jsonl").read().records)
+
+
+class TestMarkdown:
+    """Any answer."""
+
+    def test_names_are_no_markup(self):
+        """Not of Markdown, and not of HTML."""
+        facts = replace(gather(contents(*RUNS)), answer=ANSWER)
+        text = page(facts, image="i.png", records="r.jsonl", again="a", more=["m"])
+
+        assert not re.search(r"<(?!/?details>|/?summary>)", text)
+        assert all(row.count(" | ") == text_before(row) for row in text.splitlines() if row.startswith("|"))
+
+
+def text_before(row):
+    """How many cells a row has, less one, by the bars that are not escaped."""
+    return len(re.findall(r"(?<!\\)\|", row)) - 2
+
+
+class TestCommitted:
+    """What is in docs/findings."""
+
+    def test_pages_are_those_of_their_records(self):
+        """`thinned report --findings docs/findings` was run after the last change."""
+        for path, content in all_pages(COMMITTED).items():
+            if path.suffix == ".png":  # its bytes depend on Matplotlib's version, what it shows does not
+                new, old = Image.open(io.BytesIO(content)), Image.open(path)
+                assert new.text == old.text, path.name
+            else:
+                assert content.decode() == path.read_text(encoding="utf-8"), path.name
+
+    def test_nothing_else_is_there(self):
+        """No page of a study whose records were removed."""
+        expected = {*all_pages(COMMITTED), *(COMMITTED / "records").glob("*.jsonl")}
+
+        assert {path for path in COMMITTED.rglob("*") if path.is_file()} == expected
