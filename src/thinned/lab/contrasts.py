@@ -189,39 +189,3 @@ def slope(members: Mapping[float, Weights]) -> dict[str, float]:
         for arm, weight in weights.items():
             found[arm] = found.get(arm, 0.0) + (x - mean) / spread * weight
     return found
-
-
-def chosen_elsewhere(
-    runs: Runs, choices: Mapping[str, Weights], judge: Mapping[str, Weights], better: int = 1
-) -> tuple[dict[int, float], dict[str, int]]:
-    """Judge the best choice at each seed, where the other seeds alone say which it is.
-
-    The best of many is too good by its luck, if the seeds that chose it also judge it. So each seed is judged at
-    the choice that has the best mean over the others.
-
-    Args:
-        runs: what each arm reached.
-        choices: of each choice, the weights of what is to be best.
-        judge: of each choice, the weights of what is reported.
-        better: 1 where more is better, -1 where less is.
-
-    Returns:
-        The reported value at each seed, and how often each choice was made.
-
-    References:
-        Stone, "Cross-Validatory Choice and Assessment of Statistical Predictions", 1974,
-        https://doi.org/10.1111/j.2517-6161.1974.tb00994.x.
-    """
-    quality = {name: values_of(runs, weights) for name, weights in choices.items()}
-    reported = {name: values_of(runs, weights) for name, weights in judge.items()}
-    seeds = sorted(set.intersection(*(set(each) for each in [*quality.values(), *reported.values()])))
-    values: dict[int, float] = {}
-    counts: dict[str, int] = {}
-    for seed in seeds if len(seeds) > 1 else []:
-        means = {
-            name: math.fsum(each[other] for other in seeds if other != seed) for name, each in quality.items()
-        }
-        best = max(means, key=lambda name: better * means[name])
-        values[seed] = reported[best][seed]
-        counts[best] = counts.get(best, 0) + 1
-    return values, counts

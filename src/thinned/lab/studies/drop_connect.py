@@ -1,0 +1,173 @@
+"""Weights instead of activations: DropConnect, with a mask for each batch and for each example, beside dropout."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from thinned.lab.answer import Answer, Table
+from thinned.lab.comparison import TEST_ACCURACY, TEST_LOSS, Metric
+from thinned.lab.configuration import Configuration
+from thinned.lab.contrasts import Contrast, difference, family, mean_of, runs_of
+from thinned.lab.exhibits import family_chart, family_table, levels, seconds
+from thinned.lab.question import Design, Plan, Question
+from thinned.lab.records import Record
+from thinned.lab.scope import Scope
+from thinned.lab.wording import change, diverged, not_seen, power, seen, unanswered, where
+
+RATES = {"quick": (0.2, 0.5), "full": (0.1, 0.2, 0.3, 0.5, 0.7)}
+"""Of both hidden layers, or of the weights that read them."""
+
+BATCH = "DropConnect, a mask a batch"
+EXAMPLE = "DropConnect, a mask an example"
+METHODS = {
+    "dropout": ("Dropout", {}),
+    BATCH: ("DropConnectLinear", {"per": "batch"}),
+    EXAMPLE: ("DropConnectLinear", {"per": "example"}),
+}
+
+
+def arms(base: Configuration, scope: Scope) -> Mapping[str, Configuration]:
+    """No dropout, then each method at each rate."""
+    found = {"none": base.without_dropout()}
+    for method, (name, args) in METHODS.items():
+        for rate in RATES[scope]:
+            found[arm(method, rate)] = replace(
+                base, method=name, method_args=args, rates=(rate,) * len(base.hidden)
+            )
+    return found
+
+
+def arm(method: str, rate: float) -> str:
+    """The name of the arm with this method at this rate.
+
+    Example:
+        >>> arm("dropout", 0.5)
+        'dropout at 0.5'
+    """
+    return f"{method} at {rate:g}"
+
+
+def answer(design: Design, records: Sequence[Record]) -> Answer:
+    """What dropping weights instead of activations changes on average over the rates, then at each rate."""
+    mean, loss = _on_average(design, records, TEST_ACCURACY), _on_average(design, records, TEST_LOSS)
+    if any(each.interval is None for each in mean):
+        return unanswered(records, "two seeds that finished in every arm")
+    none = _against_none(design, records)
+    return Answer(
+        _verdict(mean),
+        _sentence(records, mean, loss, none),
+        power(mean, records),
+        (
+            family_chart(
+                "Weights instead of activations, at the same rate",
+                {method: _at_each_rate(design, records, method, "dropout") for method in (BATCH, EXAMPLE)},
+                note="Minus dropout at the same rate, paired by seed.",
+            ),
+            family_chart(
+                "Each method against none",
+                {method: _at_each_rate(design, records, method, "none") for method in METHODS},
+            ),
+            family_chart("On average over the rates", {"test accuracy": mean}),
+        ),
+        (
+            family_table("On average over the rates", mean),
+            family_table("On average over the rates", loss, TEST_LOSS),
+            family_table("Against no dropout", none),
+            levels(records, design.arms()),
+            _times(design, records),
+        ),
+    )
+
+
+def _rates(design: Design) -> tuple[float, ...]:
+    return RATES[design.scope]
+
+
+def _on_average(design: Design, records: Sequence[Record], metric: Metric) -> tuple[Contrast, ...]:
+    """The methods against each other at equal rates, as means over the rates: one number a seed."""
+
+    def between(first: str, last: str) -> dict[str, float]:
+        return mean_of([difference(arm(first, rate), arm(last, rate)) for rate in _rates(design)])
+
+    members = {
+        f"{EXAMPLE}, minus dropout": between(EXAMPLE, "dropout"),
+        f"{BATCH}, minus dropout": between(BATCH, "dropout"),
+        "a mask an example, minus a mask a batch": between(EXAMPLE, BATCH),
+    }
+    return family(runs_of(records, metric), members)
+
+
+def _at_each_rate(
+    design: Design, records: Sequence[Record], method: str, control: str
+) -> tuple[Contrast, ...]:
+    """A method at each rate against none, or against another at the same rate."""
+    members = {
+        f"at {rate:g}": difference(arm(method, rate), "none" if control == "none" else arm(control, rate))
+        for rate in _rates(design)
+    }
+    return family(runs_of(records), members)
+
+
+def _against_none(design: Design, records: Sequence[Record]) -> tuple[Contrast, ...]:
+    names = [name for name in design.arms() if name != "none"]
+    return family(runs_of(records), {name: difference(name, "none") for name in names})
+
+
+def _times(design: Design, records: Sequence[Record]) -> Table:
+    rows = tuple((name, seconds(records, name)) for name in design.arms())
+    return Table(
+        "What a run took",
+        ("arm", "median, s"),
+        rows,
+        "Wall clock, on machines that may have been busy with other things.",
+    )
+
+
+def _verdict(mean: Sequence[Contrast]) -> str:
+    """By the two comparisons with dropout."""
+    signs = {mean[0].sign, mean[1].sign} - {0}
+    if not signs:
+        return "undecided"
+    return "mixed" if len(signs) == 2 else "better" if 1 in signs else "worse"
+
+
+def _sentence(
+    records: Sequence[Record],
+    mean: Sequence[Contrast],
+    loss: Sequence[Contrast],
+    none: Sequence[Contrast],
+) -> str:
+    verdict = _verdict(mean)
+    opening = {
+        "undecided": "No difference between dropping weights and dropping activations can be seen in test accuracy",
+        "better": "Dropping weights is better than dropping activations",
+        "worse": "Dropping weights is worse than dropping activations",
+        "mixed": "Dropping weights is better or worse than dropping activations by whom a mask is for",
+    }[verdict]
+    end = f"; {not_seen(mean[:2])}" if verdict == "undecided" else ""
+    return (
+        f"{opening}: {where(records)}, on average over equal rates, DropConnect minus dropout is "
+        f"{change(mean[0].interval)} with a mask for each example and {change(mean[1].interval)} with one for each "
+        f"batch{end}; in test loss {loss[0].show(TEST_LOSS)} and {loss[1].show(TEST_LOSS)} nats; of "
+        f"{len(none)} comparisons with no dropout, corrected together, claims are: {seen(none)}{diverged(records)}."
+    )
+
+
+QUESTION = Question(
+    name="drop-connect",
+    asks="What if weights are dropped instead of activations?",
+    how=(
+        "In the chapter's network, dropout on the activations of each hidden layer is replaced by DropConnect on "
+        "the weights that read them, at the same rate, with one mask for a batch or, as in the paper, one for each "
+        "example. All arms share their seeds. The methods are compared at the rate that is best for each, where "
+        "for each seed the other seeds choose; that family of six comparisons is corrected by Holm, and the two "
+        "with dropout decide."
+    ),
+    refuted_by=(
+        "That dropping weights is better than dropping activations is refuted if the corrected difference lies "
+        "below 0 for either kind of mask, and not shown if neither excludes 0."
+    ),
+    arms=arms,
+    answer=answer,
+    quick=Plan(data="digits", seeds=8, settings={"hidden": (64, 64), "batch": 64, "epochs": 30}),
+    full=Plan(data="fashion-mnist", seeds=10, settings={"epochs": 20}),
+)
