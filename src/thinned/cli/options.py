@@ -45,6 +45,15 @@ DataFolder = Annotated[Path | None, _option(of="Where Fashion-MNIST lies. [defau
 Jobs = Annotated[
     int | None, _option(of="Runs at once. [default: one a processor, as many as the memory holds]")
 ]
+Stacked = Annotated[
+    str | None,
+    _option(
+        of="Whether runs of one shape are trained as one program: auto where that is faster, always, never. "
+        "[default: auto]"
+    ),
+]
+Device = Annotated[str | None, _option(of="Where stacked runs are trained: cpu or cuda. [default: cpu]")]
+Ray = Annotated[str | None, _option(of="Train on a Ray cluster: its address, or auto for this machine's.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Listing = Annotated[bool, typer.Option("--list", help="List the studies and what they ask.")]
 

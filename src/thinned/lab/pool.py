@@ -165,6 +165,10 @@ class _Worker:
                 stream.close()  # type: ignore[union-attr]
 
 
+_parked: dict[tuple[str, str], _Worker] = {}
+"""Workers of devices, which wait for the next study: to open a GPU takes seconds. They end with this process."""
+
+
 class _Crew:
     """The lanes' common piles of cohorts, their news, and their workers."""
 
@@ -190,7 +194,11 @@ class _Crew:
             except OSError as error:  # no process could be started
                 worker = None
                 self._tell(cohort.members, "failed", str(error))
-        if worker is not None:
+        if worker is not None and kind != "cpu" and not self._dismissed:
+            with self._lock:
+                self._workers.discard(worker)
+                _parked[kind, json.dumps(self._where)] = worker
+        elif worker is not None:
             self._release(worker)
 
     def dismiss(self) -> None:
@@ -212,7 +220,7 @@ class _Crew:
     def _settle(self, cohort: Cohort, worker: _Worker | None) -> _Worker | None:
         """Bring one cohort to its end, or put its halves on the pile; the worker that is left, if any."""
         for kind in ["retry"] * (ATTEMPTS - 1) + ["failed"]:
-            worker = worker or self._hire()
+            worker = worker or self._hire(cohort.lane)
             if worker is None:
                 return None
             left = self._left(cohort, worker)
@@ -230,11 +238,13 @@ class _Crew:
             self._tell(left, kind, words)
         return None
 
-    def _hire(self) -> _Worker | None:
+    def _hire(self, kind: str) -> _Worker | None:
         with self._lock:
             if self._dismissed:
                 return None
-            worker = _Worker(self._where)
+            worker = _parked.pop((kind, json.dumps(self._where)), None)
+            if worker is None or worker.process.poll() is not None:
+                worker = _Worker(self._where)
             self._workers.add(worker)
             return worker
 
