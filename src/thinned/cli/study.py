@@ -28,6 +28,9 @@ def study(
     jobs: options.Jobs = None,
     quick: options.Quick = False,
     full: options.Full = False,
+    stacked: options.Stacked = None,
+    device: options.Device = None,
+    ray: options.Ray = None,
     as_json: options.AsJson = False,
     listing: options.Listing = False,
 ) -> None:
@@ -56,17 +59,17 @@ def study(
     from thinned.lab import Study
 
     scope = "quick" if quick else "full" if full else None
+    asked: dict[str, Any] = {
+        "data": data, "seeds": seeds, "settings": settings, "data_dir": data_dir, "jobs": jobs, "scope": scope,
+        "stacked": stacked or "auto", "device": device or "cpu", "ray": ray,
+    }  # fmt: skip
     if name == ALL:
         from thinned.cli.all import ask_all
 
-        ask_all(
-            lambda name, folder: Study(name, data, seeds, settings, folder, data_dir, jobs, scope),
-            out,
-            as_json=as_json,
-        )
+        ask_all(lambda name, folder: Study(name, out=folder, **asked), out, as_json=as_json)
         return
     chosen = data is not None or scope is not None
-    _run(Study(name, data, seeds, settings, out, data_dir, jobs, scope), chosen=chosen, as_json=as_json)
+    _run(Study(name, out=out, **asked), chosen=chosen, as_json=as_json)
 
 
 ALL = "all"

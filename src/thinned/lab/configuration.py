@@ -156,7 +156,7 @@ class Configuration:
                 )
         if self.tikhonov and (METHODS[self.method].kind == "loss" or self.method == "ConcreteDropout"):
             raise ConfigurationError(
-                f"expected a method that leaves the loss alone beside tikhonov; got {self.method}. Use one or the other."
+                f"expected a method that leaves the loss alone beside tikhonov; got {self.method}. Use either."
             )
         if self.tikhonov and self.normalisation.startswith("batch"):
             raise ConfigurationError(

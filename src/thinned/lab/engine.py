@@ -5,10 +5,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from thinned.lab.configuration import Configuration
 from thinned.lab.pool import Event
 from thinned.lab.progress import Watch
 from thinned.lab.records import Record, Store
+from thinned.lab.task import Settings
 
 Trainer = Callable[[Sequence[Mapping[str, Any]]], Generator[Event, None, None]]
 """From tasks, `configuration` and `seed` of each trial as plain values, to the news of them; see `pool.run_all`."""
@@ -27,7 +27,7 @@ class Trial:
 
     arm: str
     seed: int
-    configuration: Configuration
+    configuration: Settings
     key: str
 
     def task(self) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def _or_none(passes: Check) -> Check:
 
 
 def _configuration(value: Any, at: str) -> None:
-    if isinstance(value, dict) and "task" in value:
+    if isinstance(value, dict) and "task" in value:  # a module of the user's own
         _own(value, at)
         return
     _object(**{name: lambda value, at: None for name in ALWAYS})(value, at)

@@ -8,6 +8,9 @@ from thinned.lab.answer import Answer
 from thinned.lab.configuration import Configuration
 from thinned.lab.records import Record, canonical, counting, identity, key_of
 from thinned.lab.scope import Scope, read_design
+from thinned.lab.task import Settings
+
+__all__ = ["Design", "Plan", "Question", "Scope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Design:
 
     Args:
         question: what is asked.
-        base: the configuration that the arms start from.
+        base: the configuration that the arms start from; of a question of the user's own, an `OwnBase`.
         digest: of the data.
         law: version of the mask law.
         trial: version of the training code.
@@ -82,7 +85,7 @@ class Design:
     """
 
     question: Question
-    base: Configuration
+    base: Any
     digest: str
     law: int
     trial: int
@@ -97,20 +100,31 @@ class Design:
             KeyError: its study is not among the questions.
         """
         base, scope = read_design(record.design, record.data)
-        digest = record.data["digest"]
-        return cls(questions[record.study], base, digest, record.law, record.trial, record.versions, scope)
+        if isinstance(base, Configuration):
+            question = questions[record.study]
+        else:
+            from thinned.lab.own_study import own_question
+
+            question = own_question(base)
+        return cls(question, base, record.digest, record.law, record.trial, record.versions, scope)
 
     def as_json(self) -> dict[str, Any]:
         """What a record says of its design: the base, the scope, and what the user changed."""
         more = {} if self.scope == "full" else {"scope": str(self.scope)}
         asked = {"asked": dict(self.scope.asked)} if self.scope.asked else {}
-        return self.base.as_json() | more | asked
+        base: dict[str, Any] = self.base.as_json()
+        return base | more | asked
 
-    def arms(self) -> Mapping[str, Configuration]:
+    @property
+    def is_own(self) -> bool:
+        """Whether the question is the user's own."""
+        return not isinstance(self.base, Configuration)
+
+    def arms(self) -> Mapping[str, Any]:
         """The configuration of each arm, the control first; see `all_arms`."""
         return self.question.arms(self.base, self.scope)
 
-    def all_arms(self, records: Sequence[Record]) -> Mapping[str, Configuration]:
+    def all_arms(self, records: Sequence[Record]) -> Mapping[str, Any]:
         """The same, with those of the second stage, once the records of the first say which they are."""
         if self.question.second is None:
             return self.arms()
@@ -120,7 +134,7 @@ class Design:
         """The records of the first stage, or of the only one."""
         return self._matching(records, self.arms())
 
-    def key(self, configuration: Configuration, seed: int) -> str:
+    def key(self, configuration: Settings, seed: int) -> str:
         """The key that the record of a run has."""
         return key_of(
             identity(configuration.as_json(), seed, self.digest, self.law, self.trial, self.versions)
@@ -130,7 +144,8 @@ class Design:
         """The records that belong to this design, by seed and arm, under its own names of the arms.
 
         A run counts whoever asked for it first: the networks without dropout serve every rate. Where two arms are
-        the same training, it is a run of both.
+        the same training, it is a run of both. A run that was trained both alone and stacked counts as the one
+        alone.
         """
         known = list(records)
         return self._matching(known, self.all_arms(known))
@@ -139,7 +154,7 @@ class Design:
         """What the records of this design say."""
         return self.question.answer(self, self.select(records))
 
-    def _matching(self, records: Sequence[Record], arms: Mapping[str, Configuration]) -> tuple[Record, ...]:
+    def _matching(self, records: Sequence[Record], arms: Mapping[str, Settings]) -> tuple[Record, ...]:
         named: dict[str, list[str]] = {}
         for arm, configuration in arms.items():
             named.setdefault(canonical(configuration.as_json()), []).append(arm)
@@ -147,8 +162,7 @@ class Design:
         design = self.as_json()
         found = [
             replace(record, arm=arm, study=self.question.name, design=design)
-            for record in records
-            if self._shares(record)
+            for record in _once(record for record in records if self._shares(record))
             for arm in named.get(canonical(record.configuration), ())
         ]
         return tuple(sorted(found, key=lambda record: (record.seed, order[record.arm])))
@@ -157,3 +171,12 @@ class Design:
         """Whether a record was made from what all runs of this design are made from."""
         theirs = record.digest, record.law, record.trial, counting(record.versions)
         return theirs == (self.digest, self.law, self.trial, counting(self.versions))
+
+
+def _once(records: Iterable[Record]) -> Iterable[Record]:
+    """Each run once."""
+    found: dict[str, Record] = {}
+    for record in records:
+        if record.stacked is None or record.trial_key not in found:
+            found[record.trial_key] = record
+    return found.values()

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from thinned.errors import ConfigurationError
 from thinned.lab.configuration import Configuration
+
+if TYPE_CHECKING:
+    from thinned.lab.own_study import OwnBase
 
 SIZES = ("quick", "full")
 
@@ -46,7 +49,9 @@ class Scope(str):
         return scope
 
 
-def read_design(design: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[Configuration, Scope]:
+def read_design(
+    design: Mapping[str, Any], data: Mapping[str, Any]
+) -> "tuple[Configuration | OwnBase, Scope]":
     """The base and the scope that `Design.as_json` wrote.
 
     Args:
@@ -56,6 +61,10 @@ def read_design(design: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[Con
     Raises:
         ConfigurationError: no such base or scope.
     """
+    if "task" in design:
+        from thinned.lab.own_study import OwnBase
+
+        return OwnBase.from_json(design), Scope("full")
     about = {name: data[name] for name in ("train_examples", "features", "classes")}
     base = Configuration.from_json(
         {name: value for name, value in design.items() if name not in {"scope", "asked"}}

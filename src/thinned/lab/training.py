@@ -73,7 +73,7 @@ def train(
         >>> outcome == train(quick, 0, load("digits"))
         True
     """
-    with _one_thread():
+    with one_thread():
         examples = prepare(configuration, seed, data)
         built = network(examples.shape, examples.classes, configuration, seed)
         optimiser = _optimiser(built.module, configuration)
@@ -236,8 +236,11 @@ def _named(prefix: str, loss: float, accuracy: float) -> Metrics:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    # Threads split sums, so their number would change the last bits; trials share a machine as processes.
+def one_thread() -> Iterator[None]:
+    """Within it, PyTorch computes on one thread.
+
+    Threads split sums, so their number would change the last bits; trials share a machine as processes.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

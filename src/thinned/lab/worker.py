@@ -1,6 +1,6 @@
 """A worker process: trials come as lines of JSON on its standard input, outcomes go out as lines of JSON.
 
-It is started as an interpreter of its own, so it works from any script or prompt, and it unpickles nothing.
+It is started as an interpreter of its own, so it works from any script or prompt.
 It ends when its input does, or at the end of an epoch whose news nobody takes: no worker outlives its study.
 """
 
@@ -15,9 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TextIO
 
-from thinned.lab.configuration import Configuration
-from thinned.lab.data import Data, load
-from thinned.lab.training import train
+from thinned.lab.task import Networks, Task, opened
 
 
 def serve() -> None:
@@ -27,39 +25,35 @@ def serve() -> None:
     os.dup2(2, 1)  # what a library prints must not look like an answer
     try:
         where = json.loads(sys.stdin.readline())
-        data = load(where["data"], where["data_dir"])
+        task = opened(where)
         for line in sys.stdin:
-            work(json.loads(line), data, partial(_tell, answers))
+            work(json.loads(line), task, partial(_tell, answers))
     except BrokenPipeError:
         os._exit(0)  # the study is gone; a flush at exit would only complain
 
 
-def work(task: dict[str, Any], data: Data, tell: Callable[[dict[str, Any]], None]) -> None:
-    """Train what a task says, and tell each finished epoch and each outcome.
+def work(trial: dict[str, Any], task: Task, tell: Callable[[dict[str, Any]], None]) -> None:
+    """Train a trial, or some together, and tell each finished epoch and each outcome.
 
     Args:
-        task: `configuration` and `seed` of a trial; or `trials`, a list of these, and the `device` that they are
-            trained on as one program.
-        data: what to train on.
-        tell: takes messages; those of a cohort have its number among the task's as `trial`.
+        trial: `configuration` and `seed`; or `trials`, a list of these, and the `device` that they are trained on
+            as one program.
+        task: what trains them.
+        tell: takes messages; those of a cohort have its number among the trials as `trial`.
     """
-    if "trials" in task:
+    if "trials" in trial:
         from thinned.lab.stacked.work import train_cohort
 
-        train_cohort(task["trials"], task["device"], data, tell)
+        assert isinstance(task, Networks)  # noqa: S101 - nothing else is ever stacked
+        train_cohort(trial["trials"], trial["device"], task.data, tell)
     else:
-        tell(_alone(task, data, tell))
+        tell(_alone(trial, task, tell))
 
 
-def _alone(task: dict[str, Any], data: Data, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def _alone(trial: dict[str, Any], task: Task, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     started, begin = datetime.now(UTC), time.perf_counter()
     try:
-        outcome = train(
-            Configuration.from_json(task["configuration"]),
-            task["seed"],
-            data,
-            lambda epoch: tell({"epoch": epoch}),
-        )
+        outcome = task.run(trial["configuration"], trial["seed"], lambda epoch: tell({"epoch": epoch}))
     except BrokenPipeError:
         raise
     except Exception:
