@@ -2,11 +2,46 @@
 
 from thinned.errors import ConfigurationError
 from thinned.lab.question import Question
-from thinned.lab.studies import dropout
+from thinned.lab.studies import (
+    activation_variance,
+    better_noise,
+    co_adaptation,
+    drop_connect,
+    dropout,
+    input_noise,
+    less_data,
+    more_epochs,
+    normalisation,
+    placement,
+    random_labels,
+    swap_rates,
+    test_time,
+    weight_decay,
+    width,
+)
 
 __all__ = ["STUDIES", "find"]
 
-STUDIES: dict[str, Question] = {question.name: question for question in (dropout.QUESTION,)}
+STUDIES: dict[str, Question] = {
+    study.QUESTION.name: study.QUESTION
+    for study in (
+        dropout,
+        swap_rates,
+        more_epochs,
+        activation_variance,
+        test_time,
+        weight_decay,
+        drop_connect,
+        better_noise,
+        width,
+        less_data,
+        random_labels,
+        input_noise,
+        normalisation,
+        placement,
+        co_adaptation,
+    )
+}
 
 
 def find(name: str) -> Question:
