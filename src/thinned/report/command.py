@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
+from thinned.lab.own_study import NETWORKS, OwnBase
 from thinned.lab.question import Design
 from thinned.lab.records import Record
 
@@ -24,6 +25,10 @@ def command_of(design: Design, records: Sequence[Record], seeds: int | None = No
         records: its runs.
         seeds: how many; None for as many as were run.
     """
+    if isinstance(design.base, OwnBase):
+        return _call_of(
+            design.base, str(records[0].data["asked"]), sorted({record.seed for record in records})
+        )
     asked = dict(design.scope.asked)
     name, data = design.question.name, str(records[0].data["asked"])
     ran, first = _seeds(design, records)
@@ -38,6 +43,13 @@ def command_of(design: Design, records: Sequence[Record], seeds: int | None = No
     options |= {OPTIONS[setting]: _word(value) for setting, value in asked.items()}
     words = " ".join(f"--{option} {shlex.quote(str(value))}" for option, value in options.items())
     return f"thinned study {name} --{design.scope} {words}"
+
+
+def _call_of(base: OwnBase, data: str, seeds: Sequence[int]) -> str:
+    """The call from Python of a question of the user's own; what their own module is, only they know."""
+    task = repr(data) if base.kind == NETWORKS else "task"
+    arms = {name: dict(settings) for name, settings in base.arms.items()}
+    return f"thinned.lab.Study({base.asks!r}, {task}, {arms}, seeds={list(seeds)}).run()"
 
 
 def _seeds(design: Design, records: Sequence[Record]) -> tuple[list[int], int]:

@@ -8,6 +8,7 @@ from typing import Any
 from thinned.errors import ConfigurationError, RecordError
 from thinned.lab.answer import Answer, Chart, Table
 from thinned.lab.configuration import ALWAYS, Configuration
+from thinned.lab.own_study import NETWORKS, OwnBase
 from thinned.lab.question import Design
 from thinned.lab.records import Contents, Record
 from thinned.lab.studies import STUDIES
@@ -92,7 +93,7 @@ def last_design(contents: Contents) -> Design:
         RecordError: there is none.
     """
     for record in reversed(contents.records):
-        if record.study in STUDIES:
+        if record.study in STUDIES or "task" in record.design:
             with suppress(ConfigurationError):  # its design has no arms; something else wrote the line
                 design = Design.of(record, STUDIES)
                 if design.select([record]):
@@ -127,8 +128,15 @@ def _about(design: Design, records: Sequence[Record], contents: Contents) -> tup
     return tuple((name, value) for name, value in rows if value)
 
 
-def _configuration(base: Configuration, data: dict[str, Any]) -> list[tuple[str, str]]:
+def _configuration(base: Configuration | OwnBase, data: dict[str, Any]) -> list[tuple[str, str]]:
     """What the arms start from; what one of them changes is in its name, and in the question's design."""
+    if isinstance(base, OwnBase):
+        if base.kind == NETWORKS:
+            return [*_configuration(Configuration.from_json(base.common), data), *base.told()]
+        return [
+            ("Training", ", ".join(f"{name} {value}" for name, value in base.common.items())),
+            *base.told(),
+        ]
     layers = (data["features"], *base.hidden, data["classes"])
     network = f"{'-'.join(map(str, layers))} multilayer perceptron" if base.model == "mlp" else base.model
     rows = [
