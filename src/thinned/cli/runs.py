@@ -153,12 +153,17 @@ def _show(found: Found) -> None:
 def _shared(record: "Record") -> str:
     """All that outcomes depend on, apart from rates and seed."""
     asked, data = dict(record.configuration), record.data
-    del asked["rates"]
+    asked.pop("rates", None)
+    ours = {}
+    if "task" not in asked:  # no module of the user's own
+        ours = {
+            "width": ",".join(map(str, asked.pop("hidden"))),
+            "lr": f"{asked.pop('lr'):g}",
+            "batch": asked.pop("batch"),
+            "epochs": asked.pop("epochs"),
+        }
     told = {
-        "width": ",".join(map(str, asked.pop("hidden"))),
-        "lr": f"{asked.pop('lr'):g}",
-        "batch": asked.pop("batch"),
-        "epochs": asked.pop("epochs"),
+        **ours,
         **{name: _short(asked[name]) for name in sorted(asked)},
         "thinned": record.versions["thinned"],
         "torch": record.versions["torch"],
@@ -190,7 +195,7 @@ def _table(records: "Sequence[Record]") -> "Table":
     for name in ("seed", f"{held_out} accuracy, %", f"{held_out} loss", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
-        rates = ",".join(f"{rate:g}" for rate in record.configuration["rates"])
+        rates = ",".join(f"{rate:g}" for rate in record.configuration.get("rates", ()))
         # Text as it is: a name in square brackets is no markup.
         table.add_row(*map(Text, (record.arm, rates, str(record.seed), *_outcome(record))))
     return table
@@ -201,4 +206,6 @@ def _outcome(record: "Record") -> tuple[str, str, str]:
     if not final:
         return record.status, "-", seconds
     held_out = "validation" if "validation_accuracy" in final else "test"
-    return f"{final[f'{held_out}_accuracy'] * 100:.2f}", f"{final[f'{held_out}_loss']:.4g}", seconds
+    accuracy = final.get(f"{held_out}_accuracy")  # of a metric of the user's own there may be none
+    shown = "-" if accuracy is None else f"{accuracy * 100:.2f}"
+    return shown, f"{final[f'{held_out}_loss']:.4g}", seconds

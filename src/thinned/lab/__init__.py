@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thinned.lab.configuration import Configuration as Configuration
+    from thinned.lab.own import TorchTask as TorchTask
     from thinned.lab.study import Study as Study
 
-__all__ = ["Configuration", "Study"]
+__all__ = ["Configuration", "Study", "TorchTask"]
 
-_ROOMS = {"Configuration": "configuration", "Study": "study"}
+_ROOMS = {"Configuration": "configuration", "Study": "study", "TorchTask": "own"}
 
 
 def __getattr__(name: str) -> Any:

@@ -99,6 +99,16 @@ class OwnBase:
             "more_is_better": self.more_is_better,
         }
 
+    def told(self) -> list[tuple[str, str]]:
+        """The arms with their settings, in words."""
+        return [
+            (
+                f"Arm {name}",
+                ", ".join(f"{key} {value}" for key, value in settings.items()) or "nothing changed",
+            )
+            for name, settings in self.arms.items()
+        ]
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "OwnBase":
         """What `as_json` wrote.
@@ -217,7 +227,7 @@ def _said(
     verdict = "undecided" if not claims else "helped" if good == claims else "hurt" if not good else "mixed"
     unit = f" {metric.unit}" if metric.unit else ""
     each = "; ".join(
-        f"{arm} {metric.show_interval(interval, signed=True)}{unit}" for arm, interval in intervals.items()
+        f"{arm}: {metric.show_interval(interval, signed=True)}{unit}" for arm, interval in intervals.items()
     )
     seeds = len({record.seed for record in records})
     opening = (
@@ -226,8 +236,8 @@ def _said(
         else "No difference is shown"
     )
     return verdict, (
-        f"{opening}: on {records[0].data['name']}, over {seeds} paired seeds, {metric.label} changed against "
-        f"{control} by (with 95 % intervals) {each}{end}."
+        f"{opening}: on {records[0].data['name']}, over {seeds} paired seeds, {metric.label} differs from that of "
+        f"{control} by the following (with 95 % intervals): {each}{end}."
     )
 
 
