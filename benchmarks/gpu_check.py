@@ -12,10 +12,7 @@ import json
 import platform
 import statistics
 import sys
-import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import numpy as np
 import torch
+from gpu_parts import CUDA, QUICK, failures, part, results, same
+from gpu_stacked import stacked
 from torch import Tensor
 
-CUDA = torch.device("cuda")
-QUICK = "--quick" in sys.argv
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 ADDRESSES = (
     {"seed": 0, "site": "fc1"},
@@ -47,29 +44,6 @@ PLACES: tuple[dict[str, Any], ...] = (
     {"shape": (4, 9), "window": ((100, 9), ([3, 50, 2, 99], 0))},
     {"shape": (1 << 20, 3)},
 )
-
-failures: list[str] = []
-results: dict[str, Any] = {}
-
-
-@contextmanager
-def part(name: str) -> Iterator[None]:
-    """Say how a part went, and go on."""
-    start = time.perf_counter()
-    try:
-        yield
-    except Exception:
-        failures.append(name)
-        print(f"FAILED {name}\n{traceback.format_exc(limit=8)}", flush=True)
-    else:
-        print(f"ok     {name} ({time.perf_counter() - start:.1f} s)", flush=True)
-
-
-def same(found: Tensor, expected: Tensor) -> bool:  # of values that may be NaN
-    return found.dtype == expected.dtype and torch.equal(
-        found.cpu().nan_to_num(7), expected.cpu().nan_to_num(7)
-    )
-
 
 # Bits
 
@@ -172,7 +146,7 @@ def _layers(*, compiled: bool) -> None:
         run: Any = torch.compile(model) if compiled and device == CUDA else model
         seen = []
         for _ in range(3):
-            given = x.to(device).requires_grad_()
+            given = x.detach().clone().to(device).detach().requires_grad_()
             y = run(given)
             y.sum().backward()
             seen.append((y.detach().cpu(), given.grad))
@@ -305,76 +279,6 @@ def _timed(call: Callable[[], object], repeats: int) -> float:
     torch.cuda.synchronize()
     milliseconds: float = start.elapsed_time(end)
     return milliseconds / 1e3 / repeats
-
-
-# Stacked training
-
-
-def stacked() -> None:
-    from thinned.lab.configuration import Configuration
-    from thinned.lab.stacked import train_stacked
-    from thinned.lab.training import train
-
-    data = _data()
-    base = Configuration(epochs=1)
-    with part("one stacked trial agrees with the trial alone on the processor"):
-        asked = [(Configuration(epochs=1, rates=rates, lr=0.1), 3) for rates in ((0.2, 0.5), (0.0, 0.0))]
-        found = train_stacked(asked, data, CUDA)
-        for (configuration, seed), outcome in zip(asked, found, strict=True):
-            print(f"       stacked {outcome.final}\n       alone   {train(configuration, seed, data).final}")
-    with part("where the time of a step goes, 200 networks"):
-        _profile(data)
-    for count, seeds in ((1, 1), (20, 4), (200, 20)) if QUICK else ((1, 1), (20, 4), (200, 20), (1000, 50)):
-        with part(f"stacked training of {count} networks with {seeds} seeds, an epoch"):
-            trials = [
-                (base.changed({"rates": (0.2 + 0.5 * n / count, 0.5)}), n % seeds) for n in range(count)
-            ]
-            torch.cuda.reset_peak_memory_stats()
-            start = time.perf_counter()
-            train_stacked(trials, data, CUDA)
-            took = time.perf_counter() - start
-            start = time.perf_counter()
-            train_stacked([(each.changed({"epochs": 3}), seed) for each, seed in trials], data, CUDA)
-            epoch = (time.perf_counter() - start - took) / 2
-            peak = torch.cuda.max_memory_allocated() / 2**30
-            results.setdefault("stacked", {})[str(count)] = {
-                "first_s": took,
-                "epoch_s": epoch,
-                "peak_gib": peak,
-            }
-            print(
-                f"       {took:.2f} s for one epoch with start and end; {epoch:.2f} s an epoch; {peak:.1f} GiB"
-            )
-
-
-def _profile(data: Any) -> None:
-    from torch.profiler import ProfilerActivity, profile
-
-    from thinned.lab.configuration import Configuration
-    from thinned.lab.stacked import train_stacked
-
-    few = Configuration(epochs=1, train_examples=2560)
-    trials = [(few, n % 4) for n in range(200)]
-    train_stacked(trials, data, CUDA)
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
-        train_stacked(trials, data, CUDA)
-    print(seen.key_averages().table(sort_by="cuda_time_total", row_limit=22, max_name_column_width=60))
-
-
-def _data() -> Any:
-    from thinned.lab.data import load
-
-    try:
-        return load("fashion-mnist")
-    except Exception as error:
-        print(f"       Fashion-MNIST is not here ({error}); random images of its shape")
-    from thinned.lab.data import Data
-
-    draws = np.random.default_rng(0)
-    x = draws.random((70000, 28, 28), dtype=np.float32)
-    y = draws.integers(0, 10, 70000)
-    classes = tuple(map(str, range(10)))
-    return Data("random", x[:60000], y[:60000], x[60000:], y[60000:], classes, "random numbers")
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import triton.language as tl
 from thinned.kernels.block import ADD, DROP, RELU
 from thinned.kernels.execute import Coordinates
 
-__all__ = ["ADD", "DROP", "RELU", "relu_gradient_stack", "thin_row", "thin_rows", "thin_stack"]
+__all__ = ["ADD", "DROP", "RELU", "relu_gradient_stack", "thin_row", "thin_rows", "thin_stack", "write_stack"]
 
 _CALLS = 128
 """Philox calls of a program: 1024 elements, eight a thread."""
@@ -105,9 +105,9 @@ def _rows(
     _finish(x, r, y, offset, inside, h, level, scale, op)
 
 
-@triton.jit(do_not_specialize=["site", "step"])
+@triton.jit(do_not_specialize=["site", "step", "draw"])
 def _stack(
-    z, bias, y, seeds, levels, scales, size, width, site, step,
+    z, bias, y, seeds, levels, scales, size, width, site, step, draw,
     biased: tl.constexpr, draws: tl.constexpr, calls: tl.constexpr,
 ):  # fmt: skip
     """One layer of many networks: y = k relu(z + bias) s, a network a row of the grid."""
@@ -122,7 +122,7 @@ def _stack(
     if draws:
         seed = tl.load(seeds + network)
         key0, key1 = (seed & 0xFFFFFFFF).to(tl.uint32), ((seed >> 32) & 0xFFFFFFFF).to(tl.uint32)
-        h = _halves(first, key0 * 0, _unsigned(site), _unsigned(step), key0, key1, calls)
+        h = _halves(first, _unsigned(draw), _unsigned(site), _unsigned(step), key0, key1, calls)
         kept = h >= tl.load(levels + network)
         value = tl.where(kept, value * tl.load(scales + network), tl.zeros_like(value))
     tl.store(y + network * size + offset, value, mask=inside)
@@ -139,6 +139,42 @@ def _stack_gradient(g, y, result, scales, size, elements: tl.constexpr):
     # A NaN is not below zero: its gradient passes, as in the single network.
     value = tl.where(tl.load(y + at, mask=inside) <= 0, tl.zeros_like(scaled), scaled)
     tl.store(result + at, value, mask=inside)
+
+
+@triton.jit(do_not_specialize=["site", "step", "draw"])
+def _write_stack(
+    y, seeds, levels, first, second, size, site, step, draw, kind: tl.constexpr, calls: tl.constexpr
+):
+    """What `thinned.methods.law.WRITE` says of a draw, for many networks: a network a row of the grid."""
+    network = tl.program_id(1).to(tl.int64)
+    seed = tl.load(seeds + network)
+    key0, key1 = (seed & 0xFFFFFFFF).to(tl.uint32), ((seed >> 32) & 0xFFFFFFFF).to(tl.uint32)
+    a, b = tl.load(first + network), tl.load(second + network)
+    call = tl.program_id(0).to(tl.int64) * calls
+    if kind == 3:  # NORMAL: four words a call, in pairs
+        w0, w1, w2, w3 = _call(
+            call + tl.arange(0, calls), _unsigned(draw), _unsigned(site), _unsigned(step), key0, key1
+        )
+        z0, z1 = _normals(w0, w1)
+        z2, z3 = _normals(w2, w3)
+        value = b + a * tl.interleave(tl.interleave(z0, z2), tl.interleave(z1, z3))
+        offset = call * 4 + tl.arange(0, 4 * calls)
+    else:
+        h = _halves(call, _unsigned(draw), _unsigned(site), _unsigned(step), key0, key1, calls)
+        offset = call * 8 + tl.arange(0, 8 * calls)
+        if kind == 2:  # UNIFORM
+            value = b + a * ((2 * h - 65535).to(tl.float32) * 1.52587890625e-05)
+        else:
+            value = tl.where(h >= tl.load(levels + network), a, b)
+    tl.store(y + network * size + offset, value, mask=offset < size)
+
+
+@triton.jit
+def _normals(even, odd):
+    """The pair that two words give; in float64, whose logarithm near 1 a float32 cannot have."""
+    radius = tl.sqrt(-2 * tl.log((even.to(tl.float64) + 1) * 2.3283064365386963e-10))
+    angle = odd.to(tl.float64) * 1.4629180792671596e-09
+    return (radius * tl.cos(angle)).to(tl.float32), (radius * tl.sin(angle)).to(tl.float32)
 
 
 def thin_row(op: int, x: Any, r: Any, y: Any, size: int, level: int, scale: float, at: Coordinates) -> None:
@@ -172,7 +208,7 @@ def thin_rows(
 
 def thin_stack(
     z: Any, bias: Any | None, y: Any, seeds: Any, levels: Any, scales: Any, shape: tuple[int, int, int],
-    site: int, step: int, *, draw: bool,
+    site: int, step: int, draw: int, *, draws: bool,
 ) -> None:  # fmt: skip
     """Write a hidden layer of many networks: `y[n] = k[n] relu(z[n] + bias[n]) s[n]`.
 
@@ -180,19 +216,20 @@ def thin_stack(
         z: float32, axes (network, example, unit), contiguous.
         bias: axes (network, unit), or None.
         y: like `z`.
-        seeds: int64 (network,); the mask of network n is that of `seeds[n]` at (site, step).
+        seeds: int64 (network,); the mask of network n is that of `seeds[n]` at (site, step, draw).
         levels: int32 (network,): T of the law.
         scales: float32 (network,): s.
         shape: of `z`.
         site: an integer.
         step: an integer.
-        draw: False where every level is 0.
+        draw: an integer.
+        draws: False where every level is 0.
     """
     networks, examples, width = shape
     size = examples * width
     _stack[(triton.cdiv(size, 8 * _CALLS), networks)](
-        z, z if bias is None else bias, y, seeds, levels, scales, size, width, _signed(site), _signed(step),
-        biased=bias is not None, draws=draw, calls=_CALLS, enable_fp_fusion=False,
+        z, z if bias is None else bias, y, seeds, levels, scales, size, width, _signed(site), _signed(step), draw,
+        biased=bias is not None, draws=draws, calls=_CALLS, enable_fp_fusion=False,
     )  # fmt: skip
 
 
@@ -201,6 +238,32 @@ def relu_gradient_stack(g: Any, y: Any, result: Any, scales: Any, shape: tuple[i
     networks, examples, width = shape
     size = examples * width
     _stack_gradient[(triton.cdiv(size, _SINGLE), networks)](g, y, result, scales, size, elements=_SINGLE)
+
+
+def write_stack(
+    y: Any, seeds: Any, levels: Any, first: Any, second: Any, size: int, networks: int, site: int, step: int,
+    draw: int, kind: int,
+) -> None:  # fmt: skip
+    """Write draws for many networks: `first` where kept and else `second`, or `second + first z`.
+
+    Args:
+        y: float32, axes (network, element), contiguous.
+        seeds: int64 (network,).
+        levels: int32 (network,): T of the law, of a draw by half-words.
+        first: float32 (network,).
+        second: float32 (network,).
+        size: elements of a network.
+        networks: how many.
+        site: an integer.
+        step: an integer.
+        draw: an integer.
+        kind: `HALF`, `UNIFORM` or `NORMAL` of `thinned.methods.law`.
+    """
+    grid = (triton.cdiv(size, (4 if kind == 3 else 8) * _CALLS), networks)
+    _write_stack[grid](
+        y, seeds, levels, first, second, size, _signed(site), _signed(step), draw,
+        kind=kind, calls=_CALLS, enable_fp_fusion=False,
+    )  # fmt: skip
 
 
 def _words(at: Coordinates) -> tuple[int, int, int, int, int]:

@@ -58,7 +58,7 @@ class Masks:
         )
 
 
-def relu_dropout(z: Tensor, masks: Masks, step: int, bias: Tensor | None = None) -> Tensor:
+def relu_dropout(z: Tensor, masks: Masks, step: int, bias: Tensor | None = None, *, draw: int = 0) -> Tensor:
     """`y[n] = k[n] relu(z[n] + bias[n]) s[n]`, the mask of network n at its own (seed, site, step).
 
     Saves its output for backward, and nothing else.
@@ -68,19 +68,20 @@ def relu_dropout(z: Tensor, masks: Masks, step: int, bias: Tensor | None = None)
         masks: of the layer.
         step: of training.
         bias: axes (network, unit).
+        draw: which of several draws.
 
     Returns:
         Tensor like `z`.
     """
-    return cast(Tensor, _ReluThin.apply(z, bias, masks, step))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _ReluThin.apply(z, bias, masks, (step, draw)))  # type: ignore[no-untyped-call]
 
 
 class _ReluThin(torch.autograd.Function):
     """Above zero, an output was positive and kept: that is all a gradient asks."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, bias: Tensor | None, masks: Masks, step: int) -> Tensor:
-        y = _forward(z, bias, masks, step)
+    def forward(ctx: Any, z: Tensor, bias: Tensor | None, masks: Masks, at: tuple[int, int]) -> Tensor:
+        y = _forward(z, bias, masks, *at)
         ctx.save_for_backward(y)
         ctx.masks, ctx.biased = masks, bias is not None
         return y
@@ -92,14 +93,14 @@ class _ReluThin(torch.autograd.Function):
         return below, below.sum(1) if ctx.biased else None, None, None
 
 
-def _forward(z: Tensor, bias: Tensor | None, masks: Masks, step: int) -> Tensor:
+def _forward(z: Tensor, bias: Tensor | None, masks: Masks, step: int, draw: int) -> Tensor:
     if z.dtype == torch.float32 and _gpu.serves(z):
         z, y = z.contiguous(), torch.empty_like(z, memory_format=torch.contiguous_format)
         bias = None if bias is None else bias.contiguous()
         with torch.cuda.device(z.device):
             _gpu.kernels().thin_stack(
-                z, bias, y, masks.seed_table, masks.levels, masks.scales, tuple(z.shape), masks.site, step,
-                draw=masks.draws,
+                z, bias, y, masks.seed_table, masks.levels, masks.scales, tuple(z.shape), masks.site, step, draw,
+                draws=masks.draws,
             )  # fmt: skip
         return y
     if bias is not None:
@@ -109,7 +110,7 @@ def _forward(z: Tensor, bias: Tensor | None, masks: Masks, step: int) -> Tensor:
     z = z.contiguous()
     y = torch.empty_like(z)
     for n, (seed, rate) in enumerate(zip(masks.seeds, masks.rates, strict=True)):
-        where: Coordinates = (seed, masks.site, step, 0)
+        where: Coordinates = (seed, masks.site, step, draw)
         if rate:
             _kernel.thin_into(y[n], _kernel.RELU, z[n], plan(tuple(z.shape[1:]), rate), where)
         else:

@@ -8,30 +8,43 @@ from thinned.errors import ConfigurationError
 from thinned.lab.configuration import Configuration
 from thinned.lab.stacked.networks import Trial
 
-KNOWN = (
-    "hidden", "rates", "lr", "batch", "epochs", "weight_decay", "optimiser", "train_examples", "validation",
-    "random_labels",
+_KNOWN = (
+    "hidden", "rates", "lr", "batch", "epochs", "method", "method_args", "placement", "input_rate", "normalisation",
+    "weight_decay", "optimiser", "activation", "train_examples", "validation", "random_labels", "input_noise",
 )  # fmt: skip
 """Settings that a program for many networks knows; it takes all others at their defaults alone."""
 
+METHODS: dict[str, tuple[tuple[str, Any], ...] | None] = {
+    **dict.fromkeys(("Dropout", "StochasticReLU", "Dropout1d", "AlphaDropout", "FeatureAlphaDropout"), ()),
+    **dict.fromkeys(("GaussianDropout", "UniformDropout", "GaussianNoise", "BatchDropout", "max_norm"), ()),
+    "DropConnectLinear": (("per", "batch"),),
+    "r_drop": None,
+}
+"""The methods that it knows, and with which arguments; None for any."""
+
 
 def stackable(configuration: object) -> bool:
-    """Whether a trial can be trained together with others: a perceptron with plain dropout, or with none.
+    """Whether a trial can be trained together with others.
 
     Example:
-        >>> stackable(Configuration()), stackable(Configuration(normalisation="batch-before"))
+        >>> stackable(Configuration()), stackable(Configuration(measures=("removed_units",)))
         (True, False)
     """
     return isinstance(configuration, Configuration) and not _unknown(configuration)
 
 
 def _unknown(configuration: Configuration) -> list[str]:
-    """Settings away from their defaults that no program for many networks knows."""
-    return [
-        each.name
+    """What no program for many networks knows."""
+    found = [
+        f"{each.name}={getattr(configuration, each.name)!r}"
         for each in fields(configuration)
-        if each.name not in KNOWN and getattr(configuration, each.name) != each.default
+        if each.name not in _KNOWN and getattr(configuration, each.name) != each.default
     ]
+    if configuration.method not in METHODS:
+        found.append(f"method={configuration.method!r}")
+    elif METHODS[configuration.method] not in {None, configuration.method_args}:
+        found.append(f"method_args={dict(configuration.method_args)!r}")
+    return found
 
 
 def shape_of(first: Trial, *others: Trial) -> Hashable:
@@ -44,8 +57,7 @@ def shape_of(first: Trial, *others: Trial) -> Hashable:
         unknown = _unknown(configuration)
         if unknown:
             raise ConfigurationError(
-                "expected trials that can be stacked, in which only these are not the default: "
-                f"{', '.join(KNOWN)}; got another {', '.join(unknown)}. Train it alone."
+                f"expected trials that can be stacked; got one with {', '.join(unknown)}. Train it alone."
             )
     shape = _shape(first[0])
     for configuration, _ in others:
@@ -86,7 +98,9 @@ def groups(
 
 def _shape(configuration: Configuration) -> Configuration:
     """The configuration without what may differ."""
-    free: dict[str, Any] = {"rates": (0.0,) * len(configuration.hidden), "random_labels": 0.0}
+    free: dict[str, Any] = {
+        "rates": (0.0,) * len(configuration.hidden), "random_labels": 0.0, "input_rate": 0.0, "input_noise": 0.0,
+    }  # fmt: skip
     if configuration.optimiser == "sgd":
         free |= {"lr": 1.0, "weight_decay": 0.0}
     return replace(configuration, **free)

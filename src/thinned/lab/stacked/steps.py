@@ -31,7 +31,7 @@ def _sgd(networks: Networks, configurations: Sequence[Configuration]) -> Step:
     @torch.no_grad()
     def step(gradients: Sequence[Tensor]) -> None:
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            if parameter.dim() == 2:  # biases, which do not decay
+            if parameter.dim() == 2:  # biases and scales, which do not decay
                 parameter.addcmul_(gradient, rates[:, None], value=-1)
                 continue
             moved = gradient.addcmul_(parameter, decay[:, None, None]) if any(decays) else gradient
@@ -44,7 +44,7 @@ def _adam(networks: Networks, common: Configuration) -> Step:
     # Adam works element by element, so that of the stack is that of each network.
     groups: list[dict[str, Any]] = [
         {"params": networks.weights, "weight_decay": common.weight_decay},
-        {"params": networks.biases},
+        {"params": networks.parameters()[len(networks.weights) :]},
     ]
     adam = torch.optim.Adam(groups, lr=common.lr)
 

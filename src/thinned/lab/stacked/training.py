@@ -68,6 +68,10 @@ class _Cohort:
         self.training, self.held_out = parts(trials, data, device, dtype)
         self.networks = Networks(trials, self.training.table.shape[1], len(data.classes), device, dtype)
         self.optimiser = optimiser(self.networks, [each for each, _ in trials])
+        self.radii = [
+            torch.tensor([each.rates[k] or math.inf for each, _ in trials], device=device)[:, None, None]
+            for k in range(len(self.common.hidden))
+        ]
         self.epochs: list[list[Metrics]] = [[] for _ in trials]
         self.ended: dict[int, Outcome] = {}
         self.step = 0
@@ -116,12 +120,34 @@ class _Cohort:
         for index in torch.split(order, self.common.batch, dim=1):
             x, y = self.training.batch(index)
             logits = self.networks.logits(x, self.step)
-            losses = _losses(logits, y).mean(1)
+            losses = self._losses(logits, x, y)
             self.optimiser(torch.autograd.grad(losses.sum(), self.networks.parameters()))
+            self._after_step()
             loss_sum += losses.detach() * index.shape[1]
             right += (logits.detach().argmax(2) == y).sum(1)
             self.step += 1
         return _means(loss_sum, right, order.shape[1])
+
+    def _losses(self, logits: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """What is minimised in each network, given the logits of the first draw."""
+        losses = _losses(logits, y).mean(1)
+        if self.common.method != "r_drop":
+            return losses
+        second = self.networks.logits(x, self.step, 1)
+        one, two = logits.log_softmax(2), second.log_softmax(2)
+        apart = 0.5 * ((one.exp() - two.exp()) * (one - two)).sum(2).mean(1)
+        weight: float = dict(self.common.method_args).get("alpha", 1.0)
+        found: Tensor = (losses + _losses(second, y).mean(1) + weight * apart) / 2
+        return found
+
+    @torch.no_grad()
+    def _after_step(self) -> None:
+        if self.common.method != "max_norm":
+            return
+        for weight, radius in zip(self.networks.weights[:-1], self.radii, strict=True):
+            norm = torch.linalg.vector_norm(weight, dim=2, keepdim=True, dtype=torch.float64)
+            above = (norm > radius * (1 + torch.finfo(weight.dtype).eps)) & norm.isfinite()
+            weight.mul_(torch.where(above, radius / norm, 1))
 
     @torch.no_grad()
     def _evaluate(self, part: Part) -> list[tuple[float, float]]:
