@@ -1,4 +1,4 @@
-"""Layers whose output is not shaped like one input: tokens, embeddings, attention, on every backend."""
+"""Layers whose output is not shaped like one input, and layers that hold others, on every backend."""
 
 import keras
 import numpy as np
@@ -146,3 +146,145 @@ class TestMultiHeadAttention:
         loaded = keras.saving.load_model(tmp_path / "model.keras")
         assert np.array_equal(array(model(x, training=True)), array(loaded(x, training=True)))
         assert layer.get_config() == loaded.layers[1].get_config()
+
+
+class TestZoneout:
+    """A recurrent network whose states stay."""
+
+    X = inputs((3, 5, 4))
+
+    def model(self, cell=None, **arguments):
+        """One layer, bound."""
+        cell = keras.layers.SimpleRNNCell(6) if cell is None else cell
+        layer = L.Zoneout(cell, 0.25, name="rnn", return_sequences=True, **arguments)
+        return tk.bind(keras.Sequential([keras.Input((5, 4)), layer]), SEED), layer
+
+    @pytest.mark.parametrize("options", [{}, {"unroll": True}, {"go_backwards": True}], ids=str)
+    def test_bound(self, options):
+        """What each state is, step by step; evaluation takes the mean."""
+        model, layer = self.model(**options)
+        kernel, recurrent, bias = layer.get_weights()
+        x = self.X[:, ::-1] if options.get("go_backwards") else self.X
+        for step in range(3):
+            masks = keep((5, 3, 6), 0.25, **at("rnn/hidden", step))
+            found = model(self.X, training=step < 2)
+            h = np.zeros((3, 6))
+            for t in range(5):
+                new = np.tanh(x[:, t] @ kernel + h @ recurrent + bias)
+                h = np.where(masks[t], new, h) if step < 2 else 0.75 * new + 0.25 * h
+                # A step's ten products and a tanh, over five steps whose states feed the next.
+                assert np.abs(h - array(found)[:, t]).max() < 1e-5
+        assert [(5, None, 6)] == [site.mask_shape for site in thinned.sites(model)]
+
+    def test_memory(self, tmp_path):
+        """An LSTM has two draws, and trains, and loads again; masked steps change nothing."""
+        model, layer = self.model(keras.layers.LSTMCell(6), rate_cell=thinned.early(0.5, until=9))
+        assert ["rnn/hidden", "rnn/cell"] == [site.name for site in thinned.sites(model)]
+        model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
+        before = [np.array(weight) for weight in layer.get_weights()]
+        model.fit(self.X, np.ones((3, 5, 6)), epochs=2, verbose=0)
+        assert all(np.any(old != new) for old, new in zip(before, layer.get_weights(), strict=True))
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        assert np.array_equal(array(model(self.X, training=True)), array(loaded(self.X, training=True)))
+        assert (0.25, layer.rate_cell) == (loaded.layers[0].rate, loaded.layers[0].rate_cell)
+        assert array(model(self.X)).shape == (3, 5, 6)  # evaluation, too, at a schedule's step
+
+    def test_parts_of_a_batch(self):
+        """Have the masks of the whole."""
+        model, layer = self.model()
+        parts = []
+        for start in (0, 1):
+            part = L.Zoneout(keras.layers.SimpleRNNCell(6), 0.25, name="rnn", return_sequences=True)
+            part = keras.Sequential([keras.Input((5, 4)), part])
+            part.set_weights(layer.get_weights())
+            rows = self.X[:1] if start == 0 else self.X[1:]
+            parts.append(array(tk.bind(part, SEED, (0, 3, start))(rows, training=True)))
+        whole = array(model(self.X, training=True))
+        assert np.abs(whole - np.concatenate(parts)).max() < 1e-6
+
+    def test_errors(self):
+        """Cells that do not fit."""
+        with pytest.raises(TypeError, match="with an LSTMCell only"):
+            L.Zoneout(keras.layers.GRUCell(3), rate_cell=0.5)
+        with pytest.raises(TypeError, match="expected one cell"):
+            L.Zoneout([keras.layers.GRUCell(3), keras.layers.GRUCell(3)])
+
+
+class Counting(keras.layers.Dense):
+    """A matrix that counts, in Python, how often it is run."""
+
+    runs = 0
+
+    def call(self, x):
+        """Its runs, as eager code sees them."""
+        Counting.runs += 1
+        return super().call(x)
+
+
+class TestDepth:
+    """Blocks and layers that are not run."""
+
+    X = inputs((3, 4))
+
+    def outputs(self, layers, weights, name, step):
+        """What the law says of a stack, or of a block."""
+        x = self.X
+        kept = keep((len(layers),), 0.5, **at(name, step))
+        for (kernel, bias), runs in zip(weights, kept, strict=True):
+            y = x @ kernel + bias
+            x = (y if len(layers) > 1 else x + 2 * y) if runs else x
+        return x, int(kept.sum())
+
+    @pytest.mark.parametrize("kind", ["block", "stack"])
+    def test_bound(self, kind):
+        """A dropped layer is not run; its weights have gradients of zero, so that momentum goes on."""
+        layers = [Counting(4, bias_initializer="ones") for _ in range(4 if kind == "stack" else 1)]
+        made = (
+            L.LayerDrop(layers, 0.5, name=kind)
+            if kind == "stack"
+            else L.StochasticDepth(layers[0], 0.5, name=kind)
+        )
+        model = tk.bind(keras.Sequential([keras.Input((4,)), made]), SEED)
+        weights = [layer.get_weights() for layer in layers]
+        seen = set()
+        for step in range(5):
+            expected, kept = self.outputs(layers, weights, kind, step)
+            Counting.runs = 0
+            assert np.abs(expected - array(model(self.X, training=True))).max() < 1e-5
+            assert kept == Counting.runs
+            seen.add(kept)
+        assert len(seen) > 1
+        Counting.runs = 0
+        model(self.X)
+        assert len(layers) == Counting.runs
+        assert [(len(layers),) if kind == "stack" else (1, 1)] == [s.mask_shape for s in thinned.sites(model)]
+
+    @pytest.mark.parametrize("eager", [False, True], ids=["compiled", "eager"])
+    def test_trains(self, tmp_path, eager):
+        """In Keras' own loop: what is dropped stays where it is; statistics move; the model loads again."""
+        inner = keras.Sequential([keras.layers.Dense(4), keras.layers.BatchNormalization(), L.Dropout(0.5)])
+        parts = [L.StochasticDepth(inner, 0.5, name="block")]
+        parts += [L.LayerDrop([keras.layers.Dense(4), keras.layers.Dense(4)], 0.5, name="stack")]
+        model = tk.bind(keras.Sequential([keras.Input((4,)), *parts, keras.layers.Dense(1)]), SEED)
+        model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse", run_eagerly=eager)
+        for step in range(4):
+            before = [np.array(weight) for weight in (*inner.get_weights()[:1], *parts[1].get_weights()[::2])]
+            model.train_on_batch(self.X, np.ones((3, 1)))
+            after = [np.array(weight) for weight in (*inner.get_weights()[:1], *parts[1].get_weights()[::2])]
+            moved = [bool(np.any(a != b)) for a, b in zip(before, after, strict=True)]
+            kept = [*keep((1,), 0.5, **at("block", step)), *keep((2,), 0.5, **at("stack", step))]
+            assert [bool(each) for each in kept] == moved
+        assert 4 == step_of(model)
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        y = array(model(self.X, training=True))
+        assert np.abs(y - array(loaded(self.X, training=True))).max() < 1e-6
+
+    def test_errors(self):
+        """Layers that cannot be left out."""
+        for layer in (L.LayerDrop([keras.layers.Dense(3)]), L.StochasticDepth(keras.layers.Dense(3))):
+            with pytest.raises(ValueError, match="expected"):
+                layer(self.X)
+        with pytest.raises(TypeError, match="a branch that is a Keras layer"):
+            L.StochasticDepth(len)

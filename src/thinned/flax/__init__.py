@@ -14,6 +14,8 @@ from thinned.flax._bind import bind as bind
 from thinned.flax._bind import unbind as unbind
 from thinned.flax._connect import DropConnectLinear as DropConnectLinear
 from thinned.flax._convert import convert as convert
+from thinned.flax._depth import LayerDrop as LayerDrop
+from thinned.flax._depth import StochasticDepth as StochasticDepth
 from thinned.flax._embedding import EmbeddingDropout as EmbeddingDropout
 from thinned.flax._layers import AlphaDropout as AlphaDropout
 from thinned.flax._layers import BatchDropout as BatchDropout
@@ -30,6 +32,7 @@ from thinned.flax._layers import StochasticReLU as StochasticReLU
 from thinned.flax._layers import UniformDropout as UniformDropout
 from thinned.flax._sites import sites as sites
 from thinned.flax._tokens import PatchDropout as PatchDropout
+from thinned.flax._zoneout import ZoneoutCell as ZoneoutCell
 from thinned.methods.conversion import Report as Report
 
 __all__ = [
@@ -49,11 +52,14 @@ __all__ = [
     "FeatureAlphaDropout",
     "GaussianDropout",
     "GaussianNoise",
+    "LayerDrop",
     "LockedDropout",
     "PatchDropout",
     "Report",
+    "StochasticDepth",
     "StochasticReLU",
     "UniformDropout",
+    "ZoneoutCell",
     "bind",
     "convert",
     "linen",

@@ -62,7 +62,8 @@ class Drawing(nnx.Module, Kind):
         """Draw in training; in evaluation and at rate 0 return what needs no draw."""
         if thread.notes is not None:
             for part, shape in self.mask_shapes(inputs):
-                thread.notes.append(Note(self, part_name(self.bound_name, part), self.amount, shape))
+                rate = self.amount_of(part)
+                thread.notes.append(Note(self, part_name(self.bound_name, part), rate, shape))
             return self.undrawn(inputs)
         off = self.deterministic if deterministic is None else deterministic
         if off is None:
@@ -116,6 +117,10 @@ class Drawing(nnx.Module, Kind):
             return {"seed": jnp.stack([low, high]), "step": step, **place}
 
         return self.drawn(inputs, rate_at(self, step), at)
+
+    def step_now(self) -> Any:
+        use: Use | None = vars(self).get("use")
+        return None if use is None else use[...][2]
 
     def open(self, name: str, given: Array) -> tuple[str, Use | None]:
         """Draw at the site `name` and a call's address until it is closed; gives what `close` needs.

@@ -34,6 +34,14 @@ class Kind:
         """The rate, a constant or a schedule."""
         return self.rate
 
+    def amount_of(self, part: str) -> Any:
+        """The rate of one of its draws."""
+        return self.amount
+
+    def step_now(self) -> Any:
+        """The step of the call of a bound model that this is in; None where there is none."""
+        raise NotImplementedError
+
     def shared(self, x: Any) -> tuple[int, ...]:
         """The axes of an input that one draw is shared along."""
         return ()
@@ -176,14 +184,19 @@ class Blocks(Kind):
         return thinned.jax.drop_block(x, rate, self.block_size, share=self.shared(x), **at())
 
 
-def rate_at(layer: Kind, step: Any) -> Any:
+def rate_at(layer: Kind, step: Any, part: str = "") -> Any:
     """A layer's rate at a step of its bound model, None where it is free; of a schedule, exactly its threshold.
+
+    Args:
+        layer: whose.
+        step: of its model.
+        part: of the layer's draws, where they have rates of their own.
 
     Raises:
         BindError: a schedule in a free layer, which has no step.
         RateError: a ramp over the depth.
     """
-    rate = layer.amount
+    rate = layer.amount_of(part)
     if not isinstance(rate, Schedule):
         return rate
     rate(0)  # says what is wrong with a ramp

@@ -9,7 +9,7 @@ from flax import linen as nn
 from thinned.flax import _kinds as kinds
 from thinned.flax._kinds import Kind, is_zero, rate_at
 from thinned.flax._notes import Note, thread
-from thinned.flax._scopes import draw
+from thinned.flax._scopes import draw, step_in
 from thinned.flax._uses import place_of
 from thinned.methods.drop_block import BlockSize
 from thinned.methods.schedule import Schedule
@@ -26,7 +26,8 @@ class Scoped(Kind):
         name = module.site or ".".join(scope.path)
         if thread.notes is not None:
             for part, shape in self.mask_shapes(inputs):
-                thread.notes.append(Note((scope.path, part), part_name(name, part), self.amount, shape))
+                rate = self.amount_of(part)
+                thread.notes.append(Note((scope.path, part), part_name(name, part), rate, shape))
             return self.undrawn(inputs)
         off = nn.merge_param("deterministic", module.deterministic, deterministic)
         if off or is_zero(self.amount):
@@ -45,6 +46,10 @@ class Scoped(Kind):
             return {"seed": jax.random.bits(key, (2,), "uint32")}
 
         return self.drawn(inputs, rate_at(self, None), free)
+
+    def step_now(self) -> Any:
+        module: Any = self
+        return step_in(module.scope)
 
 
 class Drawing(Scoped, nn.Module):

@@ -15,6 +15,7 @@ from thinned.errors import BindError
 
 COLLECTION = "thinned"
 USES = "#"
+_CLOSED = "thinned closed"
 NO_STEP = (
     "expected a step for a bound Linen model; got none. Pass step=state.step to apply, or the collection 'thinned' "
     "of init among the variables."
@@ -91,6 +92,19 @@ def draw(scope: Any, name: str) -> tuple[Any, Any] | None:
     return scope.get_variable(COLLECTION, _key(scope)), count
 
 
+def close(scope: Any) -> None:
+    """Hand no address down from here, which would add variables to those that a loop carries."""
+    if COLLECTION in scope.flags:
+        scope.flags = {**scope.flags, _CLOSED: True}
+
+
+def step_in(scope: Any) -> Any:
+    """The step of the call of a bound model that this scope is in; None where there is none."""
+    call: Call | None = scope.flags.get(COLLECTION)
+    is_there = call is not None and call.has_step and scope.has_variable(COLLECTION, _key(scope))
+    return scope.get_variable(COLLECTION, _key(scope))[2] if is_there else None
+
+
 def draws(collection: Any) -> list[Any]:
     """How often each layer has drawn, from the collection as a call leaves it."""
     found = []
@@ -114,7 +128,8 @@ def _watch_children() -> None:
     @wraps(given)
     def push(self: Any, *args: Any, **kwargs: Any) -> Any:
         child = given(self, *args, **kwargs)
-        is_part = COLLECTION in self.flags and self.is_mutable_collection(COLLECTION)
+        is_open = COLLECTION in self.flags and _CLOSED not in self.flags
+        is_part = is_open and self.is_mutable_collection(COLLECTION)
         if is_part and self.has_variable(COLLECTION, _key(self)) and not child.has_variable(COLLECTION, USES):
             child.put_variable(COLLECTION, _key(child), self.get_variable(COLLECTION, _key(self)))
             child.put_variable(COLLECTION, USES, 0)

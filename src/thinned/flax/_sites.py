@@ -48,7 +48,7 @@ def sites(model: Any, *inputs: Any) -> Sites:
     if not inputs:
         step = step_of(model)
         lines = [
-            (part_name(name, part), stated(layer.amount, step))
+            (part_name(name, part), stated(layer.amount_of(part), step))
             for name, layer in layers.items()
             for part in layer.parts
         ]

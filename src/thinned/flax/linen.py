@@ -14,6 +14,8 @@ from thinned.flax._attention import LinenAttentionDropout as AttentionDropout
 from thinned.flax._attention import LinenDotProductAttention as DotProductAttention
 from thinned.flax._attention import LinenDropKey as DropKey
 from thinned.flax._connect import DropConnectDense
+from thinned.flax._depth import LinenLayerDrop as LayerDrop
+from thinned.flax._depth import LinenStochasticDepth as StochasticDepth
 from thinned.flax._embedding import LinenEmbeddingDropout as EmbeddingDropout
 from thinned.flax._linen import (
     AlphaDropout,
@@ -32,6 +34,7 @@ from thinned.flax._linen import (
 )
 from thinned.flax._scopes import COLLECTION, NO_STEP, Call, draws, entered
 from thinned.flax._tokens import LinenPatchDropout as PatchDropout
+from thinned.flax._zoneout import LinenZoneoutCell as ZoneoutCell
 
 __all__ = [
     "AlphaDropout",
@@ -50,10 +53,13 @@ __all__ = [
     "FeatureAlphaDropout",
     "GaussianDropout",
     "GaussianNoise",
+    "LayerDrop",
     "LockedDropout",
     "PatchDropout",
+    "StochasticDepth",
     "StochasticReLU",
     "UniformDropout",
+    "ZoneoutCell",
 ]
 
 

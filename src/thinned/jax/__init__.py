@@ -4,6 +4,7 @@ from thinned.extras import need
 
 need("jax", "jax", "0.6")
 
+from thinned.jax._branch import stochastic_depth as stochastic_depth
 from thinned.jax._functional import alpha_dropout as alpha_dropout
 from thinned.jax._functional import drop_block as drop_block
 from thinned.jax._functional import dropout as dropout
@@ -32,6 +33,7 @@ __all__ = [
     "keep",
     "normal",
     "patch_dropout",
+    "stochastic_depth",
     "stochastic_relu",
     "uniform",
     "uniform_dropout",

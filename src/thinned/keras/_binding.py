@@ -154,6 +154,10 @@ class Binding:
             stretch.setdefault(place, []).append(draw)
         return draw
 
+    def step_of(self, name: str) -> Any:
+        """The step of the call of the model that one of its layers is in."""
+        return self._call(name).step
+
     def recomputable(self, remat: Callable[..., Any], layer_call: Callable[..., Any], kwargs: Any) -> Any:
         """A layer's call that Keras may compute again, which then has the draws of its first run.
 

@@ -149,15 +149,16 @@ class Drawing(keras.Layer):  # type: ignore[misc]
     def _fresh(self) -> Draw:
         return Draw(backend.seed(self.seed_generator.next()), 0, 0)
 
-    def _rate_at(self, step: Any) -> Any:
-        if not isinstance(self.amount, Schedule):
-            return self.amount
+    def _rate_at(self, step: Any, amount: Any = None) -> Any:
+        amount = self.amount if amount is None else amount
+        if not isinstance(amount, Schedule):
+            return amount
         if self._binding is None:
             raise BindError(
-                f"expected a bound model for {type(self).__name__} with {self.amount}, whose rate follows the "
+                f"expected a bound model for {type(self).__name__} with {amount}, whose rate follows the "
                 "model's step; got a free layer. Call thinned.keras.bind(model, seed)."
             )
-        return backend.rate_at(self.amount, step)
+        return backend.rate_at(amount, step)
 
 
 class Rated(keras.Layer):  # type: ignore[misc]

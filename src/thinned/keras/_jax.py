@@ -1,5 +1,6 @@
 """Keras on JAX: addresses as arrays, so that no step compiles anything anew."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import thinned.jax
+from thinned.keras._stateful import changes_state
 from thinned.methods.schedule import Schedule, changes
 
 DTYPE = "uint32"
@@ -54,9 +56,20 @@ def ids(x: Any) -> Any:
     return x.reshape(-1)
 
 
-def keep(x: Any, rate: Any, **address: Any) -> Any:
-    """`thinned.jax.keep` for an array."""
-    return thinned.jax.keep(x.shape, rate, **address)
+def keep(x: Any, rate: Any, shape: Any = None, **address: Any) -> Any:
+    """`thinned.jax.keep` for an array, or for another shape."""
+    return thinned.jax.keep(x.shape if shape is None else shape, rate, **address)
+
+
+def conditional(
+    kept: Any, run: Callable[[], Any], skip: Callable[[], Any], layers: Sequence[Any], inputs: Any
+) -> Any:
+    """`run()` where a layer is kept, else `skip()`; both, and one is taken, of layers that change a state."""
+    if not isinstance(kept, jax.core.Tracer):
+        return run() if bool(kept) else skip()
+    if any(changes_state(layer) for layer in layers):
+        return jnp.where(kept, run(), skip())  # Keras' variables cannot leave a branch of lax.cond
+    return jax.lax.cond(kept, run, skip)
 
 
 def rate_at(schedule: Schedule, step: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from inspect import signature
 from typing import Any
 
 import keras
@@ -83,10 +84,12 @@ def _seen(model: Any, inputs: tuple[Any, ...], layers: dict[str, Any]) -> list[t
     found: list[tuple[Any, Any]] = []
 
     def watched(layer: Any) -> Any:
-        def call(x: Any, training: bool = False) -> Any:
+        def call(x: Any, *args: Any, **kwargs: Any) -> Any:
             if not in_symbolic_scope():  # a guess at shapes is no call
                 found.append((layer, tuple(x.shape)))
-            return x
+            given = signature(type(layer).call).bind(layer, x, *args, **kwargs)
+            given.arguments["training"] = False
+            return type(layer).call(*given.args, **given.kwargs)
 
         return call
 

@@ -1,5 +1,6 @@
 """Keras on TensorFlow: addresses as tensors, so that no step traces anything anew."""
 
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,9 +65,28 @@ def ids(x: Any) -> Any:
     return tf.reshape(x, [-1])
 
 
-def keep(x: Any, rate: Any, **address: Any) -> Any:
-    """`thinned.tensorflow.keep` for an array."""
-    return thinned.tensorflow.keep(keras.ops.shape(x), rate, **address)
+def keep(x: Any, rate: Any, shape: Any = None, **address: Any) -> Any:
+    """`thinned.tensorflow.keep` for an array, or for another shape."""
+    return thinned.tensorflow.keep(keras.ops.shape(x) if shape is None else shape, rate, **address)
+
+
+def conditional(
+    kept: Any, run: Callable[[], Any], skip: Callable[[], Any], layers: Sequence[Any], inputs: Any
+) -> Any:
+    """`run()` where a layer is kept, else `skip()`."""
+    if not tf.executing_eagerly():
+        return tf.cond(kept, run, skip)
+    if bool(kept):
+        return run()
+    # So that what did not run has gradients of zero, as in a graph: a tape gives none of what it has not seen.
+    weights = [tf.convert_to_tensor(weight) for layer in layers for weight in layer.trainable_variables]
+    return _untouched(skip(), *weights)
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _untouched(y: Any, *weights: Any) -> Any:
+    """`y`, with gradients of zero for weights that it does not depend on."""
+    return tf.identity(y), lambda upstream: (upstream, *(tf.zeros_like(weight) for weight in weights))
 
 
 def rate_at(schedule: Schedule, step: Any) -> Any:

@@ -1,6 +1,6 @@
 """Keras on PyTorch: addresses as integers in eager code, as tensors where something traces."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from thinned.mask.rate import LEVELS
 from thinned.methods.patch_dropout import count, mask_shape
 from thinned.methods.schedule import Schedule
 from thinned.torch._select import drop_heads
+from thinned.torch._skipped import skipped
 from thinned.torch._subset import tokens_at
 
 DTYPE = "int64"
@@ -100,9 +101,20 @@ def run(function: str, x: Any, *arguments: Any, **address: Any) -> Any:
     return x if x.is_meta else _FUNCTIONS[function](x, *arguments, **address)
 
 
-def keep(x: Any, rate: Any, **address: Any) -> Any:
-    """`thinned.torch.keep` for an array."""
-    return x != 0 if x.is_meta else thinned.torch.keep(x.shape, rate, device=x.device, **address)
+def keep(x: Any, rate: Any, shape: Any = None, **address: Any) -> Any:
+    """`thinned.torch.keep` for an array, or for another shape, where it is."""
+    if x.is_meta:
+        return x != 0
+    return thinned.torch.keep(x.shape if shape is None else shape, rate, device=x.device, **address)
+
+
+def conditional(
+    kept: Any, run: Callable[[], Any], skip: Callable[[], Any], layers: Sequence[Any], inputs: Any
+) -> Any:
+    """`run()` where a layer is kept, else `skip()`; where Python cannot know, both, and one of them is taken."""
+    if torch.compiler.is_compiling():
+        return torch.where(kept, run(), skip())
+    return run() if bool(kept) else skipped(skip(), layers, inputs)
 
 
 def rate_at(schedule: Schedule, step: Any) -> Any:

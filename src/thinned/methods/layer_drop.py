@@ -28,6 +28,21 @@ def moments(x: npt.ArrayLike, y: npt.ArrayLike, rate: SupportsFloat) -> Moments:
     return zoneout.moments(y, x, rate)
 
 
+def check_stride(n: object) -> None:
+    """Refuse to keep every n-th layer where `n` is no whole number of at least 1.
+
+    Raises:
+        ValueError: says what it must be.
+
+    Example:
+        >>> check_stride(0)
+        Traceback (most recent call last):
+        ValueError: expected to keep every n-th layer, n a whole number of at least 1; got 0.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"expected to keep every n-th layer, n a whole number of at least 1; got {n!r}.")
+
+
 ENTRY = Entry(
     name="LayerDrop",
     row=Row("whole layer", "Bernoulli(rate)", sharing="batch", correction="none"),
@@ -37,7 +52,12 @@ ENTRY = Entry(
         2020,
         "https://arxiv.org/abs/1909.11556",
     ),
-    layers=("torch.LayerDrop",),
+    layers=(
+        "torch.LayerDrop",
+        "flax.LayerDrop",
+        "flax.linen.LayerDrop",
+        "keras.layers.LayerDrop",
+    ),
     example="[nn.Linear(16, 16), nn.Linear(16, 16)], 0.5",
     cost="less than none: a dropped layer is not run (under torch.compile it is, and one pass over memory)",
     moments=moments,

@@ -14,14 +14,17 @@ from thinned.keras.layers.dropout import Dropout as Dropout
 from thinned.keras.layers.embedding_dropout import EmbeddingDropout as EmbeddingDropout
 from thinned.keras.layers.gaussian_dropout import GaussianDropout as GaussianDropout
 from thinned.keras.layers.gaussian_noise import GaussianNoise as GaussianNoise
+from thinned.keras.layers.layer_drop import LayerDrop as LayerDrop
 from thinned.keras.layers.locked_dropout import LockedDropout as LockedDropout
 from thinned.keras.layers.multi_head_attention import MultiHeadAttention as MultiHeadAttention
 from thinned.keras.layers.patch_dropout import PatchDropout as PatchDropout
 from thinned.keras.layers.spatial import SpatialDropout1D as SpatialDropout1D
 from thinned.keras.layers.spatial import SpatialDropout2D as SpatialDropout2D
 from thinned.keras.layers.spatial import SpatialDropout3D as SpatialDropout3D
+from thinned.keras.layers.stochastic_depth import StochasticDepth as StochasticDepth
 from thinned.keras.layers.stochastic_relu import StochasticReLU as StochasticReLU
 from thinned.keras.layers.uniform_dropout import UniformDropout as UniformDropout
+from thinned.keras.layers.zoneout import Zoneout as Zoneout
 
 __all__ = [
     "AlphaDropout",
@@ -38,12 +41,15 @@ __all__ = [
     "FeatureAlphaDropout",
     "GaussianDropout",
     "GaussianNoise",
+    "LayerDrop",
     "LockedDropout",
     "MultiHeadAttention",
     "PatchDropout",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StochasticDepth",
     "StochasticReLU",
     "UniformDropout",
+    "Zoneout",
 ]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from thinned.errors import BindError
 from thinned.mask.rate import threshold
 from thinned.mask.single import first_kept
+from thinned.methods.layer_drop import check_stride
 from thinned.methods.schedule import Schedule, check_rate
 from thinned.methods.site import check_site
 from thinned.torch._drawing import Address, Drawing
@@ -112,8 +113,7 @@ class LayerDrop(Drawing, nn.ModuleList):
         Raises:
             ValueError: `n` is no whole number of at least 1.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ValueError(f"expected to keep every n-th layer, n a whole number of at least 1; got {n!r}.")
+        check_stride(n)
         return self._some(list(self)[::n])
 
     def _some(self, layers: list[nn.Module]) -> "LayerDrop":
