@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -77,11 +78,9 @@ def _agree(data: Any, changes: dict[str, Any]) -> None:
     base = Configuration(epochs=1, lr=0.1, train_examples=5000)
     trials = [(base.changed(changes), seed) for seed in (0, 7)]
     sides = [train_stacked(trials, data, CUDA)]
-    serves, _gpu.serves = _gpu.serves, lambda _: False
-    try:  # the law in plain operations, whose bits `gpu_check.py` has compared with the processor's
+    # The law in plain operations, whose bits `gpu_check.py` has compared with the processor's.
+    with patch.object(_gpu, "serves", return_value=False):
         sides.append(train_stacked(trials, data, CUDA))
-    finally:
-        _gpu.serves = serves
     for ours, theirs in zip(*sides, strict=True):
         assert ours.status == theirs.status
         for name, value in theirs.epochs[0].items():

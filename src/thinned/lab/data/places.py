@@ -34,7 +34,8 @@ def cache_folder(collection: str) -> Path:
     """The folder of the user's cache that holds a collection; it need not exist yet."""
     try:
         return Path(need("pooch", "lab").os_cache("thinned")) / collection
-    except MissingExtraError:  # nothing can be fetched without it, but what lies in the data directory is read
+    except MissingExtraError:
+        # Nothing can be fetched without it, but what lies in the data directory is read.
         return Path.home() / ".cache" / "thinned" / collection
 
 
