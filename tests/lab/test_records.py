@@ -87,6 +87,20 @@ class TestStore:
 
         assert tuple(written) == store.read().records
 
+    def test_a_reader_sees_what_came_since(self, tmp_path):
+        """Whole lines are parsed once; what others append, and another file in its place, is seen all the same."""
+        reader, writer = (Store(tmp_path / "records.jsonl") for _ in range(2))
+        seen = []
+        for seed in range(3):
+            writer.append(record("none", seed))
+            seen.append([each.seed for each in reader.read().records])
+        writer.path.write_bytes(record("none", 7).as_line())
+        shorter = [each.seed for each in reader.read().records]
+        writer.path.unlink()
+
+        assert [[0], [0, 1], [0, 1, 2]] == seen
+        assert ([7], ()) == (shorter, reader.read().records)
+
     def test_no_file_is_no_records(self, tmp_path):
         """Not an error: nothing has run yet."""
         found = Store(tmp_path / "records.jsonl").read()

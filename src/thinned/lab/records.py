@@ -3,15 +3,21 @@
 A line is one JSON object. It is written by a single call under an exclusive lock and forced to the disk
 before the run counts as saved, so that processes killed at any moment leave at most one torn line, the last.
 A reader skips a damaged line and says so; the next writer moves a torn one aside.
+
+Several machines may share a file, where their file system keeps `flock` for all of them: NFS from version 4 on,
+Lustre and GPFS with locks switched on, CIFS with its default locks; not s3fs and its kin, nor folders that a service
+copies from machine to machine. Files that were written apart can be put together by `cat`: a key that occurs twice
+counts once.
 """
 
+import errno
 import hashlib
 import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +204,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._read = _Read()
 
     @property
     def torn(self) -> Path:
@@ -241,21 +248,61 @@ class Store:
         """Every record, and which lines are damaged; nothing where the file does not exist."""
         try:
             with self.path.open("rb") as file, _locked(file.fileno(), exclusive=False):
-                lines = file.read().split(b"\n")
+                status = os.fstat(file.fileno())
+                if status.st_ino != self._read.file or status.st_size < self._read.size:
+                    self._read = _Read(status.st_ino)
+                file.seek(self._read.size)
+                content = file.read()
         except FileNotFoundError:
             return Contents((), ())
         except OSError as error:
             raise _refused("read", self.path, error) from error
-        records: dict[str, Record] = {}
-        damaged = []
-        for number, line in enumerate(lines, start=1):
+        whole, newline, rest = content.rpartition(b"\n")
+        self._read.take(whole + newline)
+        return self._read.contents(rest)
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read of a file: whole lines never change, so nobody reads them twice.
+
+    Args:
+        file: its number in the file system.
+        size: bytes of whole lines.
+        lines: how many.
+        records: by key.
+        damaged: lines that were skipped.
+    """
+
+    file: int = -1
+    size: int = 0
+    lines: int = 0
+    records: dict[str, Record] = field(default_factory=dict)
+    damaged: list[Damage] = field(default_factory=list)
+
+    def take(self, content: bytes) -> None:
+        """More whole lines."""
+        self.size += len(content)
+        for line in content.split(b"\n")[:-1]:
+            self.lines += 1
             if line.strip():
                 try:
                     record = Record.from_line(line)
                 except ValueError as error:
-                    damaged.append(Damage(number, str(error)))
+                    self.damaged.append(Damage(self.lines, str(error)))
                 else:
-                    records.setdefault(record.key, record)
+                    self.records.setdefault(record.key, record)
+
+    def contents(self, rest: bytes) -> Contents:
+        """With what follows the last whole line, which may lack no more than its newline."""
+        records, damaged = dict(self.records), list(self.damaged)
+        if rest.strip():
+            try:
+                record = Record.from_line(rest)
+            except ValueError as error:
+                damaged.append(Damage(self.lines + 1, str(error)))
+            else:
+                records.setdefault(record.key, record)
         return Contents(tuple(records.values()), tuple(damaged))
 
 
@@ -301,7 +348,12 @@ def _locked(descriptor: int, *, exclusive: bool) -> Iterator[None]:
 
 
 def _refused(what: str, path: Path, error: OSError) -> RecordError:
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT} or "disk full" in str(error)
+    advice = (
+        "Nothing that was saved is lost. Make room, and give the same command again: it goes on where it was."
+        if full
+        else "Choose another folder with --out, or change its permissions."
+    )
     return RecordError(
-        f"expected a file of records that can be {what}; got {error.strerror or error} at {path}. "
-        "Choose another folder with --out, or change its permissions."
+        f"expected a file of records that can be {what}; got {error.strerror or error} at {path}. {advice}"
     )

@@ -123,6 +123,7 @@ class Study:
     ray: str | None = None
     _opened: Task | None = field(default=None, init=False, repr=False)
     _design: Design | None = field(default=None, init=False, repr=False)
+    _store: Store | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.task, str | os.PathLike):
@@ -234,7 +235,9 @@ class Study:
 
     def store(self) -> Store:
         """The records of this study's folder."""
-        return Store((self.out or Path("runs") / f"{self.name}-{self.load().name}") / RECORDS)
+        if self._store is None:
+            self._store = Store((self.out or Path("runs") / f"{self.name}-{self.load().name}") / RECORDS)
+        return self._store
 
     def missing(self) -> tuple[Trial, ...]:
         """The runs that the records do not have."""
