@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-mxnet check pytest bench bench-mxnet clean
+.PHONY: help study test test-mxnet test-gpu check pytest bench bench-mxnet clean
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -26,6 +26,9 @@ test-mxnet: .venv-mxnet/dev  ## the same for MXNet, which needs an environment o
 	.venv-mxnet/bin/python -m pytest -W ignore::DeprecationWarning $(ARGS) \
 		tests/mxnet src/thinned/mxnet docs/frameworks/mxnet.md tests/mask tests/kernels tests/numpy
 
+test-gpu: .venv/dev .triton/dev  ## the GPU kernel's tests, in Triton's interpreter where there is no GPU
+	PYTHONPATH=.triton $(BIN)/python -m pytest $(ARGS) tests/kernels/test_gpu.py
+
 bench: .venv/dev  ## measure, and write results with versions and the processor's name
 	export TF_CPP_MIN_LOG_LEVEL=3; for each in torch methods compact numpy jax tensorflow keras; do $(BIN)/python benchmarks/$${each}_speed.py || exit 1; done
 
@@ -33,7 +36,7 @@ bench-mxnet: .venv-mxnet/dev  ## the same for MXNet
 	.venv-mxnet/bin/python -W ignore benchmarks/mxnet_speed.py
 
 clean:  ## remove the environment
-	rm -rf .venv .venv-mxnet
+	rm -rf .venv .venv-mxnet .triton
 
 .venv/python:
 	$(PYTHON) -m venv .venv
@@ -45,6 +48,10 @@ clean:  ## remove the environment
 
 .venv/dev: .venv/lab
 	$(PIP) --editable '.[lab,dev]'
+	@touch $@
+
+.triton/dev: constraints.txt
+	$(PIP) --no-deps --target .triton triton
 	@touch $@
 
 .venv-mxnet/dev: pyproject.toml constraints-mxnet.txt

@@ -77,6 +77,7 @@ def run_all(
     where: Mapping[str, Any],
     jobs: int,
     cohorts: Sequence[Cohort] | None = None,
+    inherited: Sequence[int] = (),
 ) -> Generator[Event, None, None]:
     """Train every task in worker processes, and yield news as they come.
 
@@ -87,9 +88,10 @@ def run_all(
         where: `data` and `data_dir`, for `thinned.lab.data.load` in each worker.
         jobs: how many workers at most, beside one for each other device.
         cohorts: which tasks are trained together; None trains each alone.
+        inherited: open files that `where` speaks of, which workers must have; see `thinned.lab.data.shared`.
     """
     cohorts = [Cohort((index,)) for index in range(len(tasks))] if cohorts is None else cohorts
-    crew = _Crew(tasks, where, cohorts)
+    crew = _Crew(tasks, where, cohorts, inherited)
     kinds = Counter(cohort.lane for cohort in cohorts)
     lanes = [
         Thread(target=crew.lane, args=(kind,), daemon=True)
@@ -107,6 +109,8 @@ def run_all(
                 continue
             open_tasks -= event.kind in {"outcome", "failed"}
             yield event
+        for lane in lanes:
+            lane.join()  # they have nothing left, and may keep a worker for the next study
     finally:
         crew.dismiss()
         for lane in lanes:
@@ -116,7 +120,7 @@ def run_all(
 class _Worker:
     """One process and what it writes to standard error."""
 
-    def __init__(self, where: Mapping[str, Any]) -> None:
+    def __init__(self, where: Mapping[str, Any], inherited: Sequence[int]) -> None:
         self.complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         # One thread a worker: their number is the parallelism, and pools of threads would fight over it.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -129,6 +133,7 @@ class _Worker:
                 text=True,
                 encoding="utf-8",
                 env=environment,
+                pass_fds=tuple(inherited),
             )
         except OSError:
             self.complaints.close()
@@ -173,11 +178,16 @@ class _Crew:
     """The lanes' common piles of cohorts, their news, and their workers."""
 
     def __init__(
-        self, tasks: Sequence[Mapping[str, Any]], where: Mapping[str, Any], cohorts: Sequence[Cohort]
+        self,
+        tasks: Sequence[Mapping[str, Any]],
+        where: Mapping[str, Any],
+        cohorts: Sequence[Cohort],
+        inherited: Sequence[int],
     ) -> None:
         self.events: SimpleQueue[Event] = SimpleQueue()
         self._tasks = tasks
         self._where = where
+        self._inherited = inherited
         self._piles: dict[str, deque[Cohort]] = {}
         for cohort in cohorts:
             self._piles.setdefault(cohort.lane, deque()).append(cohort)
@@ -244,7 +254,7 @@ class _Crew:
                 return None
             worker = _parked.pop((kind, json.dumps(self._where)), None)
             if worker is None or worker.process.poll() is not None:
-                worker = _Worker(self._where)
+                worker = _Worker(self._where, self._inherited)
             self._workers.add(worker)
             return worker
 
