@@ -153,11 +153,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     References:
         Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979, https://www.jstor.org/stable/4615733.
     """
-    if not len(p_values):
-        return []
-    from statsmodels.stats.multitest import multipletests
-
-    return [float(each) for each in multipletests(p_values, method="holm")[1]]
+    # Not statsmodels' multipletests: it collects the garbage of the whole process at each call, half a second.
+    given = np.asarray(p_values, np.float64)
+    order = np.argsort(given, kind="stable")
+    adjusted = np.empty_like(given)
+    stepped = given[order] * (len(given) - np.arange(len(given)))
+    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1)
+    return [float(each) for each in adjusted]
 
 
 @dataclass(frozen=True, slots=True)
