@@ -13,6 +13,7 @@ from thinned.lab.studies import (
     more_epochs,
     normalisation,
     placement,
+    published_answers,
     random_labels,
     swap_rates,
     test_time,
@@ -40,6 +41,7 @@ STUDIES: dict[str, Question] = {
         normalisation,
         placement,
         co_adaptation,
+        published_answers,
     )
 }
 
