@@ -2,11 +2,13 @@
 
 import base64
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from thinned.lab.configuration import Configuration
 from thinned.lab.data import Data, load
+from thinned.lab.data.shared import Shared, attach, share
 from thinned.lab.provenance import fingerprint
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Networks:
     asked: str
     data_dir: str | None = None
     digest: str = field(default="", repr=False)
+    shared: Shared | None = field(default=None, repr=False)
 
     @classmethod
     def on(cls, asked: str, data_dir: str | None = None) -> "Networks":
@@ -97,6 +100,18 @@ class Networks:
         """The data's name, and where it lies."""
         return {"data": self.asked, "data_dir": self.data_dir}
 
+    def inherited(self) -> tuple[dict[str, Any], tuple[int, ...]]:
+        """For a child process, which needs to read nothing: `where`, and the descriptor that it must inherit."""
+        if self.shared is None:
+            with suppress(OSError):  # no room for one more copy; then each process reads its own
+                object.__setattr__(self, "shared", share(self.data))
+        if self.shared is None:
+            return self.where(), ()
+        descriptor = self.shared.descriptor
+        return self.where() | {"shared": {"descriptor": descriptor, "layout": self.shared.layout}}, (
+            descriptor,
+        )
+
     def run(
         self, settings: Mapping[str, Any], seed: int, epoch_done: Callable[[int], None] = lambda _: None
     ) -> "Outcome":
@@ -117,4 +132,7 @@ def opened(where: Mapping[str, Any]) -> Task:
 
         task: Task = cloudpickle.loads(base64.b64decode(where["own"]))
         return task
+    if "shared" in where:
+        data = attach(where["shared"]["descriptor"], where["shared"]["layout"])
+        return Networks(data, where["data"], where["data_dir"])
     return Networks.on(where["data"], where["data_dir"])

@@ -52,7 +52,8 @@ class Means:
         """
         cohorts = self._cohorts(todo, task, jobs)
         if self.ray is None:
-            return partial(run_all, where=task.where(), jobs=jobs, cohorts=cohorts)
+            where, inherited = task.inherited() if isinstance(task, Networks) else (task.where(), ())
+            return partial(run_all, where=where, jobs=jobs, cohorts=cohorts, inherited=inherited)
         from thinned.lab import cluster
 
         return partial(cluster.run_all, where=task.where(), address=self.ray, cohorts=cohorts)
