@@ -7,7 +7,19 @@ from thinned.conformance.guess import KINDS as KINDS
 from thinned.conformance.outcome import Outcome as Outcome
 from thinned.conformance.report import Report as Report
 from thinned.conformance.subject import Subject as Subject
-from thinned.conformance.verification import examine as examine
+from thinned.conformance.verification import Examination as Examination
+from thinned.conformance.verification import prepare as prepare
 from thinned.conformance.verification import verify as verify
 
-__all__ = ["KINDS", "METHODS", "Claim", "Outcome", "Report", "Subject", "claim", "examine", "verify"]
+__all__ = [
+    "KINDS",
+    "METHODS",
+    "Claim",
+    "Examination",
+    "Outcome",
+    "Report",
+    "Subject",
+    "claim",
+    "prepare",
+    "verify",
+]

@@ -110,10 +110,11 @@ class Bench:
 
     def sampled(self, rate: float, x: Any, instance: Instance, calls: int | None = None) -> Sample:
         """The same of an instance of one's own."""
-        given = self.runtime.array(x)
         shape = [size for axis, size in enumerate(x.shape) if axis not in self.claim.shared]
         calls = calls or int(np.clip(DRAWS // max(1, int(np.prod(shape))), 4, CALLS))
-        outputs = [self.runtime.numpy(instance(given)).astype(np.float64) for _ in range(calls)]
+        outputs = [
+            self.runtime.numpy(instance(self.runtime.array(x))).astype(np.float64) for _ in range(calls)
+        ]
         return Sample(x.astype(np.float64), np.stack(outputs), rate, self.claim)
 
     def observed(self) -> tuple[float, float]:

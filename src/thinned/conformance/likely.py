@@ -1,7 +1,7 @@
 """The probable mistake, in words: measured figures compared with those of the mistakes that people make."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 NOTHING = ""
 
@@ -38,19 +38,24 @@ def _keep_rates(p: float) -> Iterator[Guess]:
     yield q * q * q, f"(1 - p)^3 = {q**3:.3f}: is it applied three times?"
 
 
-def keep_rate(kept: float, p: float, stray: float) -> str:
-    """The mistake that keeps what was measured.
+def keep_rate(measured: Sequence[tuple[float, float, float]]) -> str:
+    """The mistake that keeps what was measured, at every rate at which it was.
 
     Args:
-        kept: the share that was kept.
-        p: the probability of dropping that was asked for.
-        stray: how far the measurement may be from what it measures.
+        measured: at each rate: the share that was kept, the probability of dropping that was asked for, and how far the
+            measurement may be from what it measures.
 
     Example:
-        >>> keep_rate(0.3091, 0.5, 0.007)
+        >>> keep_rate([(0.3091, 0.5, 0.007)])
         'P(N(0,1) > 0.5) = 0.309: is the mask drawn with randn instead of rand?'
     """
-    return _first(_keep_rates(p), lambda guess: abs(kept - guess) <= stray and abs(guess - (1 - p)) > stray)
+    tables = [list(_keep_rates(p)) for _, p, _ in measured]
+    for guesses in zip(*tables, strict=True):
+        pairs = list(zip(measured, guesses, strict=True))
+        off = [abs(guess - (1 - p)) > stray for (_, p, stray), (guess, _) in pairs]
+        if any(off) and all(abs(kept - guess) <= stray for (kept, _, stray), (guess, _) in pairs):
+            return guesses[off.index(True)][1]
+    return NOTHING
 
 
 def _scales(p: float, kept: float) -> Iterator[Guess]:

@@ -82,62 +82,117 @@ def verify(
         >>> report.ok, report["keep_rate"].likely
         (False, 'P(N(0,1) > 0.5) = 0.309: is the mask drawn with randn instead of rand?')
     """
+    examination = prepare(
+        subject,
+        kind=kind,
+        method=method,
+        rate=rate,
+        shape=shape,
+        shared=shared,
+        channels_last=channels_last,
+        scaled=scaled,
+        train=train,
+        evaluate=evaluate,
+        seed=seed,
+        nan=nan,
+        draws=draws,
+        compiler=compiler,
+    )
+    return examination.report(checks, expected_failures)
+
+
+def prepare(
+    subject: Any,
+    *,
+    kind: str | None = None,
+    method: str | None = None,
+    rate: float | None = None,
+    shape: tuple[int, ...] | None = None,
+    shared: tuple[int, ...] | None = None,
+    channels_last: bool | None = None,
+    scaled: bool = True,
+    train: Callable[..., Any] | None = None,
+    evaluate: Callable[..., Any] | None = None,
+    seed: Callable[[int], Any] | None = None,
+    nan: str | None = None,
+    draws: int = 0,
+    compiler: str = "inductor",
+) -> "Examination":
+    """The same, with nothing run yet: the checks can then be run one by one, on samples that they share.
+
+    Raises:
+        SubjectError: as `verify`.
+    """
     adapted = adapt(subject, kind=kind, rate=rate, train=train, evaluate=evaluate, seed=seed, nan=nan)
-    if method is None:
-        method = adapted.method
     held_to = claim(
-        method,
+        adapted.method if method is None else method,
         shape=shape,
         rate=adapted.rate,
         shared=shared,
         channels_last=adapted.channels_last if channels_last is None else channels_last,
         scaled=scaled,
     )
-    return examine(
-        adapted.subject,
-        held_to,
-        checks=checks,
-        expected_failures=expected_failures,
-        draws=draws,
-        compiler=compiler,
-    )
+    return Examination(adapted.subject, held_to, draws=draws, compiler=compiler)
 
 
-def examine(
-    subject: Subject,
-    held_to: Claim,
-    *,
-    checks: Iterable[str] | None = None,
-    expected_failures: Mapping[str, str] | None = None,
-    draws: int = 0,
-    compiler: str = "inductor",
-) -> Report:
-    """The same of a subject that was made by hand.
+class Examination:
+    """A subject, a claim, and the samples that checks have made of it.
 
-    Raises:
-        SubjectError: a check that does not exist, or a subject that cannot be called at all.
+    Args:
+        subject: what is looked at; one may be made by hand.
+        held_to: what it claims.
+        draws: number from which inputs and seeds follow.
+        compiler: the backend of `torch.compile`.
     """
-    chosen, expected = _chosen(checks), dict(expected_failures or {})
-    _known(expected)
-    start, put_back = time.perf_counter(), subject.runtime.kept()
-    bench = Bench(subject, held_to, seed=1000 * draws, alarm=ALARM / len(CHECKS), compiler=compiler)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            _tried(bench)
-            outcomes = tuple(_outcome(each, bench, expected.get(each.name)) for each in chosen)
-    finally:
-        put_back()
-    runtime = subject.runtime
-    return Report(
-        subject.name,
-        subject.kind,
-        held_to.method,
-        held_to.rates,
-        f"{runtime.name} {runtime.version}",
-        outcomes,
-        time.perf_counter() - start,
-    )
+
+    def __init__(
+        self, subject: Subject, held_to: Claim, *, draws: int = 0, compiler: str = "inductor"
+    ) -> None:
+        self.subject, self.claim = subject, held_to
+        # The alarm is shared by all checks, so that a whole report fails a right subject with a chance of ALARM.
+        self._bench = Bench(subject, held_to, seed=1000 * draws, alarm=ALARM / len(CHECKS), compiler=compiler)
+        self._was_tried = False
+
+    def outcome(self, check: str, reason: str | None = None) -> Outcome:
+        """What one check finds; with a reason, its failure is expected.
+
+        Raises:
+            SubjectError: no such check, or a subject that cannot be called at all.
+        """
+        _known([check])
+        put_back = self.subject.runtime.kept()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if not self._was_tried:
+                    _tried(self._bench)
+                    self._was_tried = True
+                return _outcome(CHECKS[check], self._bench, reason)
+        finally:
+            put_back()
+
+    def report(
+        self, checks: Iterable[str] | None = None, expected_failures: Mapping[str, str] | None = None
+    ) -> Report:
+        """What all find, or those that are named.
+
+        Raises:
+            SubjectError: as `outcome`.
+        """
+        chosen, expected = _chosen(checks), dict(expected_failures or {})
+        _known(expected)
+        start = time.perf_counter()
+        outcomes = tuple(self.outcome(each.name, expected.get(each.name)) for each in chosen)
+        runtime = self.subject.runtime
+        return Report(
+            self.subject.name,
+            self.subject.kind,
+            self.claim.method,
+            self.claim.rates,
+            f"{runtime.name} {runtime.version}",
+            outcomes,
+            time.perf_counter() - start,
+        )
 
 
 def _chosen(checks: Iterable[str] | None) -> list[Check]:

@@ -98,11 +98,19 @@ class Block:
 
 
 def gluon_subject(
-    make_layer: Callable[[float], Any], *, kind: str, name: str, ours: bool, lacks: dict[str, str], **stated: Any
+    make_layer: Callable[[float], Any],
+    *,
+    kind: str,
+    name: str,
+    ours: bool,
+    lacks: dict[str, str],
+    **stated: Any,
 ) -> Subject:
     """A subject of what makes a block."""
     if any(value is not None for value in stated.values()):
-        raise SubjectError("expected train= and evaluate= for a module of PyTorch; wrap this block in a function.")
+        raise SubjectError(
+            "expected train= and evaluate= for a module of PyTorch; wrap this block in a function."
+        )
     runtime = MXNet()
 
     def made(rate: float) -> Block:

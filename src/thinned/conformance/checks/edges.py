@@ -95,7 +95,7 @@ def zero_size(bench: Bench) -> str:
 
 @limit
 def many_elements(bench: Bench) -> str:
-    """An array of more than 2^24 elements has the same law in its last part, and no period."""
+    """An array of more than 2^24 elements has the same law in its last part, and no period that divides 2^23."""
     if bench.claim.shared or not bench.claim.drops or bench.claim.law == BLOCK:
         raise NotApplicableError(
             f"it is looked at where each element has a draw; {bench.claim.method} shares them"
@@ -105,7 +105,7 @@ def many_elements(bench: Bench) -> str:
     x = np.ones(shape, np.float32)
     y = bench.runtime.numpy(bench.instance()(bench.runtime.array(x)))
     kept = bench.claim.kept(x, y, bench.rate).ravel()
-    (expected, off), half = bench.observed(), MANY // 2
+    (expected, off), half = bench.observed(), 2**23
     last = kept[-(2**20) :]
     stray = off + stray_of_share(last.size, expected, bench.alarm / 4)
     if abs(float(last.mean()) - expected) > stray:

@@ -49,8 +49,8 @@ def training_after_evaluation(bench: Bench) -> str:
 @wrong
 def draws_again(bench: Bench) -> str:
     """The next call draws anew."""
-    instance, x = bench.instance(), bench.runtime.array(bench.inputs())
-    outputs = [bench.numpy(instance(x)) for _ in range(3)]
+    instance, x = bench.instance(), bench.inputs()
+    outputs = [bench.numpy(instance(bench.runtime.array(x))) for _ in range(3)]
     if all(np.array_equal(outputs[0], each) for each in outputs[1:]):
         raise FailedError(
             "three calls gave the same output",
@@ -64,8 +64,10 @@ def draws_again(bench: Bench) -> str:
 def repeats(bench: Bench) -> str:
     """Made again under the same seed, it draws the same; under another, something else."""
     bench.subject.need("seed")
-    x = bench.runtime.array(bench.inputs())
-    first, again, other = (bench.numpy(bench.instance(turn=turn)(x)) for turn in (5, 5, 6))
+    x = bench.inputs()
+    first, again, other = (
+        bench.numpy(bench.instance(turn=turn)(bench.runtime.array(x))) for turn in (5, 5, 6)
+    )
     if not np.array_equal(first, again, equal_nan=True):
         raise FailedError(
             f"{float((first != again).mean()):.3g} of the outputs differ under the same seed",

@@ -53,9 +53,9 @@ def half_precision(bench: Bench) -> str:
     told = []
     ones = _ones(bench)
     for dtype in _halves(bench):
-        x = bench.runtime.array(ones, dtype)
         rates = RATES if "rates" not in bench.subject.lacks else (bench.rate,)
         for rate in rates:
+            x = bench.runtime.array(ones, dtype)
             y = bench.instance(rate)(x)
             if bench.runtime.form(y) != bench.runtime.form(x):
                 raise FailedError(
@@ -76,7 +76,7 @@ def _right(bench: Bench, y: Any, rate: float, dtype: str, alarm: float) -> None:
         raise FailedError(
             f"{dtype}: keeps {share:.5g} at rate {rate:g}",
             f"{1 - rate:g} +- {stray:.2g}",
-            likely.low_precision(share, rate, BITS[dtype], stray) or likely.keep_rate(share, rate, stray),
+            likely.low_precision(share, rate, BITS[dtype], stray) or likely.keep_rate([(share, rate, stray)]),
         )
     right = bench.claim.scale(rate)
     # 1 - p rounded, its quotient rounded, the product rounded: three half units of the type.
