@@ -49,6 +49,15 @@ class TestReport:
         assert (0, str(folder / "index.html"), 2) == (code, document["index"], len(document["studies"]))
         assert all(f'href="{name}/report.html"' in page for name in ("one", "two"))
 
+    def test_a_folder_that_has_no_page_hides_no_other(self, folder):
+        """It is told, and the exit code is 1."""
+        Store(folder / "three" / "records.jsonl").append()
+        code, said = run(folder, "--json")
+
+        assert 1 == code
+        assert [str(folder / "three" / "records.jsonl")] == json.loads(said)["without_page"]
+        assert (folder / "index.html").is_file()
+
     def test_findings(self, folder, tmp_path):
         """Added, and written."""
         code, said = run(

@@ -1,6 +1,7 @@
 """`thinned report`: pages again, from the records alone."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,6 +52,8 @@ def report(
     else:
         done = _one(folder or Path())[1]
     typer.echo(json.dumps(done["document"]) if as_json else done["said"])
+    if done["document"].get("without_page"):
+        raise typer.Exit(1)
 
 
 def _one(folder: Path) -> "tuple[Facts | None, dict[str, Any]]":
@@ -80,14 +83,22 @@ def _many(folder: Path) -> dict[str, Any]:
             f"expected a folder with {RECORDS}, or folders with it below; got {str(folder)!r}, without. "
             "`thinned study` writes them."
         )
-    made = [(store.parent, *_one(store.parent)) for store in stores]
-    pages = [(place / "report.html", facts) for place, facts, _ in made if facts is not None]
+    made: list[dict[str, Any]] = []
+    pages: list[tuple[Path, Facts]] = []
+    refused = []
+    for store in stores:
+        try:
+            facts, told = _one(store.parent)
+        except RecordError as error:  # the others still have pages
+            print(f"thinned: {store}: {error}", file=sys.stderr)
+            refused.append(str(store))
+            continue
+        made.append(told)
+        if facts is not None:
+            pages.append((store.with_name("report.html"), facts))
     path = index.write(pages, folder)
-    said = "\n".join([*(each["said"] for _, _, each in made), str(path)])
-    return {
-        "said": said,
-        "document": {"index": str(path), "studies": [each["document"] for _, _, each in made]},
-    }
+    document = {"index": str(path), "studies": [each["document"] for each in made], "without_page": refused}
+    return {"said": "\n".join([*(each["said"] for each in made), str(path)]), "document": document}
 
 
 def _findings(folder: Path, sources: list[Path]) -> dict[str, Any]:
