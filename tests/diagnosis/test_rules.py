@@ -27,6 +27,7 @@ def made(source, folder, name):
 class TestExamples:
     """The minimal models on each rule's page."""
 
+    @pytest.mark.filterwarnings("ignore:dropout option adds dropout after all but last:UserWarning")
     @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
     def test_the_bad_model_is_found(self, rule, tmp_path):
         """At a place, with figures in the evidence, and a mend."""

@@ -26,8 +26,8 @@ def audit(
         str | None,
         typer.Option(
             "--input",
-            help="Sizes of one float input, such as 8,3,32,32, or an .npy or .npz file, whose arrays are the keyword "
-            "arguments of a call.",
+            help="Sizes of one float input, such as 8,3,32,32, or an .npy or .npz file, whose arrays are the "
+            "keyword arguments of a call.",
             show_default=False,
         ),
     ] = None,

@@ -3,11 +3,10 @@
 import importlib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from thinned.diagnosis.finding import Finding, Report, merged, ordered
+from thinned.diagnosis.finding import Report, merged, ordered
 from thinned.diagnosis.inputs import scales
 from thinned.diagnosis.rule import rules
 from thinned.diagnosis.silence import Silence, silenced
@@ -122,8 +121,3 @@ def _sources(model: Any) -> list[str]:
         if file is not None and "site-packages" not in file and not file.startswith("<"):
             found.append(file)
     return sorted(set(found))
-
-
-def with_reason(finding: Finding, reason: str) -> Finding:
-    """The finding, silenced."""
-    return replace(finding, silenced=reason)

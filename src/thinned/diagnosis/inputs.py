@@ -1,4 +1,4 @@
-"""What a model is called with: made from a shape, read from a file, and compared between training and evaluation."""
+"""What a model is called with: made from a shape, read from a file, compared between the two modes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,8 +45,11 @@ def scales(example: Any) -> list[Scale]:
         if array is not None and array.size:
             numbers = array.astype(np.float64)
             label = name if isinstance(name, str) else f"input {name}"
-            measured = (numbers.min(), numbers.max(), numbers.mean(), numbers.std())
-            found.append(Scale(label, *map(float, measured), dtype=str(value.dtype).removeprefix("torch.")))
+            low, high, mean, spread = map(
+                float, (numbers.min(), numbers.max(), numbers.mean(), numbers.std())
+            )
+            dtype = str(getattr(value, "dtype", array.dtype)).removeprefix("torch.")
+            found.append(Scale(label, low, high, mean, spread, dtype))
     return found
 
 
@@ -118,7 +121,8 @@ def read(text: str) -> Any:
         shape = ()
     if not shape or min(shape) < 1:
         raise AuditError(
-            f"expected sizes separated by commas, such as 8,3,32,32, or the path of an .npy or .npz file; got {text!r}."
+            "expected sizes separated by commas, such as 8,3,32,32, or the path of an .npy or .npz "
+            f"file; got {text!r}."
         )
     return natural(shape)
 

@@ -34,11 +34,13 @@ def record(model: nn.Module, train_input: Any, eval_input: Any) -> Trace:
         AuditError: a call of the model raised, or returned no tensor.
     """
     trace = Trace(type(model).__name__, _registered(model), model.training)
+    given = {name: each.training for name, each in trace.modules.items()}
+    if not model.training and any(given.values()):
+        with restored(model), torch.no_grad():  # as it came, with nothing of ours that slows a fast path down
+            outputs = [list(tensors_of(call(model, eval_input))) for _ in range(2)]
+            trace.given_differs = any(not torch.equal(a, b) for a, b in zip(*outputs, strict=False))
     with restored(model), _recording(model) as recorder:
-        torch.manual_seed(SEED)
-        random.seed(SEED)
-        if "numpy" in sys.modules:
-            sys.modules["numpy"].random.seed(SEED)
+        seed()
         trace.train = [
             _pass(recorder, model, train_input, "train", backward=True),
             _pass(recorder, model, train_input, "train again"),
@@ -49,6 +51,14 @@ def record(model: nn.Module, train_input: Any, eval_input: Any) -> Trace:
         ]
         trace.neutral = _pass(recorder, model, train_input, "train without noise")
     return trace
+
+
+def seed() -> None:
+    """All generators, by the audit's own seed."""
+    torch.manual_seed(SEED)
+    random.seed(SEED)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(SEED)
 
 
 @contextmanager
@@ -68,7 +78,7 @@ def _pass(recorder: Recorder, model: nn.Module, example: Any, name: str, *, back
     training = name.startswith("train")
     current = recorder.current = Pass(name, training)
     recorder.call, recorder.neutral = None, name == "train without noise"
-    for tensor in _tensors(example):
+    for tensor in tensors_of(example):
         recorder.source(tensor, "input", 2)
     model.train(training)
     before = torch.initial_seed()
@@ -80,7 +90,7 @@ def _pass(recorder: Recorder, model: nn.Module, example: Any, name: str, *, back
             f"expected a model that can be called with the example input; its call in {name} raised "
             f"{type(error).__name__}: {error}. Check the input's shapes: {_shapes(example)}."
         ) from error
-    found = [tensor for tensor in _tensors(result) if tensor.numel()]
+    found = [tensor for tensor in tensors_of(result) if tensor.numel()]
     if not found:
         raise AuditError(
             f"expected a model whose call returns at least one tensor; got {type(result).__name__} with none."
@@ -98,11 +108,17 @@ def _run(recorder: Recorder, model: nn.Module, example: Any, *, backward: bool) 
         if backward:
             losses = [
                 tensor.float().square().mean()
-                for tensor in _tensors(result)
+                for tensor in tensors_of(result)
                 if tensor.requires_grad and tensor.is_floating_point() and tensor.numel()
             ]
             if losses:
-                torch.autograd.backward([torch.stack(losses).sum()])
+                loss = torch.stack(losses).sum()
+                with _unseen():
+                    gradient = torch.ones_like(loss)
+                recorder.source(
+                    gradient, "gradient", 2
+                )  # else a mask drawn in backward would meet a constant
+                torch.autograd.backward([loss], [gradient])
     return result
 
 
@@ -119,6 +135,7 @@ class _Calls:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._generators: list[tuple[Any, ...]] = []
+        recorder.foreign = self.foreign
 
     def enter(self, module: nn.Module, args: Any) -> None:
         recorder = self._recorder
@@ -129,28 +146,35 @@ class _Calls:
             name = (
                 f"{outer.name}." * bool(outer and outer.name) + f"<{type(module).__name__}>" if outer else ""
             )
-        again = torch._C._current_autograd_node() is not None  # type: ignore[attr-defined]
+        again = torch._C._current_autograd_node() is not None
         found = Call(name, module, outer, known, module.training, again)
         with _unseen():
-            found.inputs = [recorder.node(tensor) for tensor in _tensors(args)]
+            found.inputs = [recorder.node(tensor) for tensor in tensors_of(args)]
         recorder.current.calls.append(found)
         recorder.call = found
         self._generators.append(_state())
+
+    def foreign(self) -> str:
+        """Which generator that PyTorch knows nothing of has drawn in the module that runs, or ""."""
+        drew = _drew(self._generators[-1], _state()) if self._generators else ()
+        return drew[0] if drew else ""
 
     def leave(self, module: nn.Module, args: Any, output: Any) -> None:
         recorder, found = self._recorder, self._recorder.call
         if found is None or found.module is not module:
             return
         recorder.call = found.parent
-        before = self._generators.pop()
-        found.foreign = tuple(
-            name for name, old, new in zip(("Python's random", "numpy.random"), before, _state(), strict=True)
-            if old != new
-        )  # fmt: skip
-        tensors = list(_tensors(output))
+        found.foreign = _drew(self._generators.pop(), _state())
+        tensors = list(tensors_of(output))
         with _unseen():
             found.outputs = [recorder.node(tensor) for tensor in tensors]
-            found.moments = _moments(tensors)
+            if recorder.current.name in {"train", "evaluation"} and not any(True for _ in module.children()):
+                found.moments = _moments(tensors)
+
+
+def _drew(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[str, ...]:
+    names = ("Python's random", "numpy.random")
+    return tuple(name for name, old, new in zip(names, before, after, strict=True) if old != new)
 
 
 def _state() -> tuple[Any, ...]:
@@ -166,7 +190,7 @@ def _state() -> tuple[Any, ...]:
 @contextmanager
 def _unseen() -> Iterator[None]:
     """What the audit itself computes is none of the model's operations."""
-    with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction(), torch.no_grad():  # type: ignore[attr-defined]
+    with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction(), torch.no_grad():
         yield
 
 
@@ -185,16 +209,18 @@ def _registered(model: nn.Module) -> dict[str, Registered]:
     }
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors_of(value: Any) -> Iterator[Tensor]:
     """The tensors in what a model takes or returns: containers, dataclasses, objects of `transformers`."""
     for leaf in tree_leaves(value):
         if isinstance(leaf, Tensor):
             yield leaf
         elif dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
-            yield from _tensors([getattr(leaf, each.name) for each in dataclasses.fields(leaf)])
+            yield from tensors_of([getattr(leaf, each.name) for each in dataclasses.fields(leaf)])
         elif isinstance(leaf, Mapping):
-            yield from _tensors(list(leaf.values()))
+            yield from tensors_of(list(leaf.values()))
 
 
 def _shapes(example: Any) -> str:
-    return ", ".join(f"{tuple(tensor.shape)} {tensor.dtype}" for tensor in _tensors(example)) or "no tensors"
+    return (
+        ", ".join(f"{tuple(tensor.shape)} {tensor.dtype}" for tensor in tensors_of(example)) or "no tensors"
+    )

@@ -45,12 +45,13 @@ class Recorder(TorchDispatchMode):
     """
 
     def __init__(self, root: nn.Module, stop: CodeType) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.names = {id(module): name for name, module in root.named_modules()}
         self.current = Pass("", training=False)
         self.call: Call | None = None
         self.function: Function | None = None
         self.neutral = False
+        self.foreign: Callable[[], str] = str
         self.stop = stop
         self.order = 0
         self._known: Any = WeakTensorKeyDictionary()
@@ -70,9 +71,19 @@ class Recorder(TorchDispatchMode):
         """What made a tensor, or last wrote to its memory."""
         found: Node | None = self._known.get(tensor)
         if found is None:
-            return self.source(tensor, "unknown", 0)
+            return self._stranger(tensor)
         written = self._written.get(_memory(tensor))
         return written if written is not None and written.order > found.order else found
+
+    def _stranger(self, tensor: Tensor) -> Node:
+        """A tensor that no operation made: a constant, or numbers of a generator that PyTorch does not know."""
+        drew = self.foreign() if tensor.numel() > 1 else ""
+        node = self.source(tensor, drew or "constant", 0)
+        if drew:
+            node.random = node.draw = True
+            node.call, node.place = self.call, self._place()
+            self.current.draws.append(node)
+        return node
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -95,7 +106,7 @@ class Recorder(TorchDispatchMode):
     def _made(self, name: str, parents: tuple[Node, ...], draws: bool) -> Node:
         self.order += 1
         node = Node(name, parents, self.call, 0, random=draws, order=self.order, draw=draws)
-        node.backward = torch._C._current_autograd_node() is not None  # type: ignore[attr-defined]
+        node.backward = torch._C._current_autograd_node() is not None
         mixes = name in {"native_dropout", "rrelu_with_noise"} or name.startswith(
             ("_scaled_dot", "thin", "law")
         )
@@ -126,7 +137,10 @@ class Recorder(TorchDispatchMode):
 
     def _normalises(self, node: Node, name: str, args: Any) -> None:
         """The variance of each channel that a batch normalisation reads."""
-        if "batch_norm" not in name or "backward" in name or node.backward:
+        if "batch_norm" not in name or "backward" in name or node.backward or not self.current.training:
+            return
+        if not node.random:
+            self.current.norms.append((node, None))
             return
         x = args[0].detach().float()
         axes = [axis for axis in range(x.dim()) if axis != 1]
@@ -191,9 +205,9 @@ class Recorder(TorchDispatchMode):
         if numbers is not None and kind in {"mask", "replaced"}:
             noise = measure(numbers, _shape(x, numbers), independent=_independent(node, draws))
             kind = _kind(kind, noise, node, alpha=alpha)
-        elif alpha:
-            kind = "alpha"
-        replacement = self._replacement(kind, noise, x, numbers, written)
+        # Alpha dropout's shift is added: a part of it, and no site of its own.
+        neutral = self.neutral and (kind in {"mask", "noise", "alpha"} or alpha)
+        replacement = _plain(noise, x, numbers, written) if neutral else None
         stated = function.p if function is not None else stated_rate(call.module) if call else None
         drop = Drop(kind, node, origin, draws, call, function, noise, tuple(x.shape), self._place(), stated)
         drop.backward = node.backward
@@ -206,21 +220,13 @@ class Recorder(TorchDispatchMode):
 
         return replacement, noted
 
-    def _replacement(
-        self, kind: Kind, noise: Noise | None, x: Tensor, numbers: Tensor | None, written: Tensor | None
-    ) -> Any:
-        """In a neutral pass, the data as it would be on average: without noise."""
-        if not self.neutral or kind not in {"mask", "noise", "alpha", "opaque"}:
-            return None
-        if kind == "opaque" and (numbers is None and not str(self.function or "").startswith("_")):
-            return None
-        factor = noise.keep if noise is not None and noise.scale == 1.0 else 1.0
-        plain = x * factor
-        if numbers is not None and numbers.dim() and tuple(numbers.shape) != tuple(x.shape):
-            plain = plain.expand(torch.broadcast_shapes(x.shape, numbers.shape)).clone()
-        if written is None:
-            return plain
-        return written.copy_(plain)
+
+def _plain(noise: Noise | None, x: Tensor, numbers: Tensor | None, written: Tensor | None) -> Tensor:
+    """Data as it would be on average, without noise, in the shape and place of what has it."""
+    plain = x * (noise.keep if noise is not None and noise.scale == 1.0 else 1.0)
+    if numbers is not None:
+        plain = plain.expand(_shape(x, numbers)).clone()
+    return plain if written is None else written.copy_(plain)
 
 
 class Functions(TorchFunctionMode):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def restored(root: nn.Module) -> Iterator[None]:
-    """Within it, a model may be run; afterwards its weights, buffers, modes, attributes and gradients are as before.
+    """Within it, a model may be run; afterwards its weights, buffers, modes, attributes, gradients are as before.
 
     Generators too: PyTorch's on all devices, NumPy's and Python's.
     """

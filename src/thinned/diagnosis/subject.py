@@ -98,5 +98,6 @@ def _made(thing: Any, text: str) -> Any:
             return thing()
     except Exception as error:
         raise AuditError(
-            f"expected {text} to make a model when called without arguments; it raised {type(error).__name__}: {error}."
+            f"expected {text} to make a model when called without arguments; it raised "
+            f"{type(error).__name__}: {error}."
         ) from error

@@ -94,7 +94,7 @@ def summary(report: Report) -> str:
     counts = [
         f"{count} {severity}{'s' * (count != 1)}"
         for severity in ("error", "warning", "note")
-        if (count := report.counts(severity))  # type: ignore[arg-type]
+        if (count := report.counts(severity))
     ]
     found = ", ".join(counts) or "nothing found"
     facts = report.facts

@@ -1,6 +1,6 @@
 """All that a rule may ask of the runs of a model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -50,6 +50,9 @@ class Trace:
             same, and what differs from a training pass is the noise's doing.
         scales: of the inputs in training and in evaluation, where both were given.
         readings: of the source files of the model.
+        compiled: what a compiled model did, where the model is one.
+        given_differs: where modules were in another mode than the model as it came: whether two passes of it, as it
+            came and without gradients, differed.
     """
 
     model: str
@@ -61,6 +64,7 @@ class Trace:
     scales: list[tuple[Scale, Scale]] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     compiled: Any = None
+    given_differs: bool | None = None
 
     @cached_property
     def sites(self) -> dict[tuple[Any, ...], list[Drop]]:
@@ -73,8 +77,8 @@ class Trace:
 
     @cached_property
     def alarm(self) -> float:
-        """The chance that one test may fail by chance: each site is tested for its rate, with one test of its mean."""
-        return ALARM / max(1, 2 * len(self.sites))
+        """The chance that one test may fail by chance: each site is tested for its scale and its stated rate."""
+        return ALARM / max(1, 5 * len(self.sites))
 
     @cached_property
     def first(self) -> list[Drop]:
@@ -86,6 +90,10 @@ class Trace:
         """Everything in the first training pass that its outputs came from."""
         return ancestors(self.train[0].outputs)
 
+    @cached_property
+    def _evaluated(self) -> set[Node]:
+        return ancestors(self.evaluation[0].outputs)
+
     def masks(self) -> Iterator[Drop]:
         """Of these, the masks that activations were multiplied by."""
         return (drop for drop in self.first if drop.kind == "mask" and drop.x.data == 2)
@@ -94,9 +102,9 @@ class Trace:
         """A module's calls in the first training pass, forward."""
         return [call for call in self.train[0].calls if call.name == name and not call.again]
 
-    def multiplied(self, module: str) -> list[float]:
-        """The constants that a module multiplies by in evaluation."""
-        nodes = ancestors(self.evaluation[0].outputs)
+    def multiplied(self, module: str, *, training: bool = False) -> list[float]:
+        """The constants that a module multiplies by in one of the modes."""
+        nodes = self.reached if training else self._evaluated
         return [
             node.number
             for node in nodes
@@ -126,21 +134,3 @@ def _numbered(calls: list[Call]) -> dict[tuple[str, int], Call]:
             counts[call.name] = turn + 1
             found[call.name, turn] = call
     return found
-
-
-def through(node: Node, allowed: Callable[[Node], bool]) -> list[Node]:
-    """Where an operation's data comes from, seen through the operations that `allowed` lets pass.
-
-    The operations at which the view ends; each is reached by the data's way, not by that of weights or noise.
-    """
-    ends, stack, seen = [], [node], set()
-    while stack:
-        each = stack.pop()
-        if each in seen:
-            continue
-        seen.add(each)
-        if allowed(each):
-            stack.extend(parent for parent in each.parents if parent.data == 2)
-        else:
-            ends.append(each)
-    return ends

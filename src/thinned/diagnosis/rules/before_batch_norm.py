@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from thinned.diagnosis.finding import Finding
 from thinned.diagnosis.graph import Drop, Node
@@ -21,7 +22,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             for drop in _upstream(node)
             if drop.kind in {"mask", "noise", "alpha"} and not drop.whole_samples
         ]
-        if not drops or place >= len(without) or node.call is None:
+        if not drops or place >= len(without) or node.call is None or without[place][1] is None:
             continue
         ratio = _ratio(
             [each.norms[place][1] for each in trace.train if place < len(each.norms)], without[place][1]
@@ -32,8 +33,10 @@ def check(trace: Trace) -> Iterator[Finding]:
         yield RULE.finding(
             place=drops[0].place,
             evidence=(
-                f"At {name or 'the batch normalisation'} ({node.call.kind}) the input's variance is {ratio:.3f} times "
-                "as large with dropout as without, averaged over its channels: its running variance is wrong by that "
+                f"At {name or 'the batch normalisation'} ({node.call.kind}) the input's variance is "
+                f"{ratio:.3f} times "
+                "as large with dropout as without, averaged over its channels: its running variance "
+                "is wrong by that "
                 f"in evaluation, and its output too small by {math.sqrt(ratio):.3f}."
             ),
             figures={"variance_ratio": ratio, "batch_norm": name, "rate": drops[0].stated},
@@ -54,7 +57,7 @@ def _upstream(node: Node) -> list[Drop]:
     return found
 
 
-def _ratio(withs, without) -> float | None:  # type: ignore[no-untyped-def]
+def _ratio(withs: list[Any], without: Any) -> float | None:
     """The geometric mean over channels of the variance with noise over that without."""
     ratios = [math.log(a / b) for each in withs for a, b in zip(each.tolist(), without.tolist(), strict=False)
               if a > 0 and b > 0]  # fmt: skip
@@ -67,7 +70,8 @@ RULE = Rule(
     severity="warning",
     sentence="Dropout stands in front of a batch normalisation.",
     why=(
-        "Dropout widens what the normalisation sees in training and not in evaluation, so its running variance is that "
+        "Dropout widens what the normalisation sees in training and not in evaluation, so its "
+        "running variance is that "
         "of another distribution: accuracy falls when the mode changes."
     ),
     mend="Drop after the last batch normalisation, or use a normalisation without running statistics.",
@@ -95,7 +99,8 @@ def make():
 """,
     check=check,
     references=(
-        "Li et al., 'Understanding the Disharmony between Dropout and Batch Normalization by Variance Shift', 2019, "
+        "Li et al., 'Understanding the Disharmony between Dropout and Batch Normalization by "
+        "Variance Shift', 2019, "
         "https://arxiv.org/abs/1801.05134",
     ),
     frameworks=("flax", "keras"),

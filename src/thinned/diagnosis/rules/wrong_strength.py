@@ -39,7 +39,8 @@ def _mask(masks: list[Drop], trace: Trace) -> Finding | None:
         if _scaled_in_evaluation(masks[0], kept, count, trace):
             return None
         evidence = (
-            f"The mask keeps {share:.3f} of {count} values and multiplies them by 1, so activations are {share:.3f} "
+            f"The mask keeps {share:.3f} of {count} values and multiplies them by 1, so activations "
+            f"are {share:.3f} "
             "times as large in training as in evaluation."
         )
         mend = f"Divide by the keep rate in training: x * mask / {share:.3g}."
@@ -48,7 +49,8 @@ def _mask(masks: list[Drop], trace: Trace) -> Finding | None:
         says = 1 / factor
         evidence = (
             f"The mask keeps {share:.3f} of {count} values and multiplies them by {factor:.4g}, which fits a keep "
-            f"rate of {says:.3g}; on average activations are {share * factor:.3f} times what they are in evaluation. "
+            f"rate of {says:.3g}; on average activations are {share * factor:.3f} times what they are "
+            "in evaluation. "
             f"{_guess(masks[0], share, says)}"
         ).rstrip()
         mend = "Keep an element iff a uniform number is at least the rate, and divide by 1 - rate."
@@ -139,7 +141,8 @@ def _noise(drops: list[Drop], trace: Trace) -> Finding | None:
     if abs(mean) <= max(error, 0.2 * spread) or abs(mean - 1) <= error:
         return None
     evidence = (
-        f"The noise that data is multiplied by has a mean of {mean:.4f} over {count} values, {abs(mean - 1):.4f} from "
+        f"The noise that data is multiplied by has a mean of {mean:.4f} over {count} values, "
+        f"{abs(mean - 1):.4f} from "
         f"1; chance explains {error:.4f}. Activations are {mean:.3f} times what they are without it."
     )
     return RULE.finding(
