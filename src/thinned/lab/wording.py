@@ -51,15 +51,17 @@ def change(interval: Interval | None, metric: Metric = TEST_ACCURACY) -> str:
     return f"{estimate} {UNITS.get(metric.unit, metric.unit)} (95 % interval {low} to {high})"
 
 
-def smallest(contrasts: Iterable[Contrast], metric: Metric = TEST_ACCURACY) -> str:
-    """The largest of the changes that the contrasts could have shown, so that it holds for all of them."""
-    shifts = [each.interval.detectable for each in contrasts if each.interval is not None]
-    return f"{metric.show(max(shifts, default=0.0))} {UNITS.get(metric.unit, metric.unit)}"
+def shifts(contrasts: Iterable[Contrast], metric: Metric = TEST_ACCURACY) -> str:
+    """The smallest changes that contrasts show four times in five, from the least noisy to the noisiest."""
+    found = sorted(each.interval.detectable for each in contrasts if each.interval is not None)
+    low, high = metric.show(found[0] if found else 0.0), metric.show(found[-1] if found else 0.0)
+    return low if low == high else f"{low} to {high}"
 
 
 def not_seen(contrasts: Sequence[Contrast], metric: Metric = TEST_ACCURACY) -> str:
     """What a family without a claim leaves: how large a change would have been seen four times in five."""
-    return f"runs this noisy would show a change of {smallest(contrasts, metric)} four times in five"
+    size = f"{shifts(contrasts, metric)} {UNITS.get(metric.unit, metric.unit)}"
+    return f"runs this noisy would show a change of {size} four times in five"
 
 
 def seen(contrasts: Sequence[Contrast]) -> str:
@@ -96,10 +98,8 @@ def power(contrasts: Sequence[Contrast], records: Sequence[Record], metric: Metr
     seeds = count(seeds_of(records), "seed")
     if not found:
         return f"{seeds} so far; an interval needs two that finished in every arm it compares."
-    shifts = sorted(interval.detectable for interval in found)
-    low, high = metric.show(shifts[0]), metric.show(shifts[-1])
     what = "the one difference" if len(found) == 1 else f"each of {len(found)} differences, taken by itself,"
-    size = low if low == high else f"{low} to {high}"
+    size = shifts(contrasts, metric)
     more = " Holm's correction for all of them asks for a little more." if len(found) > 1 else ""
     return (
         f"{seeds}; in {what} a true change of {size} {metric.unit} of {metric.label} would be shown four times "

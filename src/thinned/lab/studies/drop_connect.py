@@ -168,6 +168,6 @@ QUESTION = Question(
     ),
     arms=arms,
     answer=answer,
-    quick=Plan(data="digits", seeds=8, settings={"hidden": (64, 64), "batch": 64, "epochs": 30}),
+    quick=Plan("digits", 8, {"hidden": (64, 64), "lr": 0.3, "batch": 64, "epochs": 40}),
     full=Plan(data="fashion-mnist", seeds=10, settings={"epochs": 20}),
 )

@@ -132,8 +132,8 @@ def _sentence(
     end = f"; {not_seen(beyond)}" if verdict == "undecided" else ""
     return (
         f"{opening}: {where(records)}, dropout changes test accuracy by {change(found[0].interval)} without "
-        f"normalisation, and by {each}{end}; test loss: {seen(losses)}, of five changes corrected together"
-        f"{diverged(records)}."
+        f"normalisation, and by {each}{end}; of these five effects, corrected together, claims are: {seen(found)}, "
+        f"and in test loss: {seen(losses)}{diverged(records)}."
     )
 
 
@@ -153,6 +153,6 @@ QUESTION = Question(
     ),
     arms=arms,
     answer=answer,
-    quick=Plan(data="digits", seeds=8, settings={"hidden": (64, 64), "batch": 64, "epochs": 30}),
-    full=Plan(data="fashion-mnist", seeds=10, settings={"epochs": 20}),
+    quick=Plan("digits", 8, {"hidden": (128, 128), "lr": 0.3, "batch": 64, "epochs": 30}),
+    full=Plan("fashion-mnist", 10, {"epochs": 20}),
 )

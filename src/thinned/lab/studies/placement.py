@@ -35,7 +35,7 @@ USUAL = 0.1
 """The rate that Transformers come with."""
 
 TRANSFORMERS = {
-    "quick": {"hidden": (32, 32), "epochs": 15, "lr": 0.2, "batch": 64},
+    "quick": {"hidden": (32,), "epochs": 25, "lr": 0.1, "batch": 64},
     "full": {"hidden": (64, 64), "epochs": 20, "lr": 0.1, "batch": 128},
 }
 """What their runs have instead of the perceptron's settings."""
@@ -186,6 +186,6 @@ QUESTION = Question(
     ),
     arms=arms,
     answer=answer,
-    quick=Plan(data="digits", seeds=5, settings={"hidden": (64, 64), "batch": 64, "epochs": 30}),
-    full=Plan(data="fashion-mnist", seeds=10, settings={"epochs": 20}),
+    quick=Plan("digits", 5, {"hidden": (128, 128), "lr": 0.3, "batch": 64, "epochs": 40}),
+    full=Plan("fashion-mnist", 10, {"epochs": 20}),
 )

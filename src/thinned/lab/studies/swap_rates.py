@@ -130,6 +130,6 @@ QUESTION = Question(
     ),
     arms=arms,
     answer=answer,
-    quick=Plan(data="digits", seeds=5, settings={"hidden": (64, 64), "batch": 64, "epochs": 30}),
+    quick=Plan("digits", 4, {"hidden": (128, 128), "lr": 0.3, "batch": 64, "epochs": 30}),
     full=Plan(data="fashion-mnist", seeds=10, settings={}),
 )

@@ -256,7 +256,7 @@ QUESTION = Question(
     ),
     arms=arms,
     answer=answer,
-    quick=Plan("digits", 2, {"hidden": (64, 64), "batch": 64, "epochs": 35}, second=7),
+    quick=Plan("digits", 2, {"hidden": (128, 128), "lr": 0.3, "batch": 64, "epochs": 30}, second=7),
     full=Plan("fashion-mnist", 3, {"epochs": 30}, second=10),
     second=second,
 )
