@@ -1,5 +1,7 @@
 """What every study has: curves and a table of runs."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.lab.recorded import pairs, record
@@ -22,6 +24,14 @@ class TestCurves:
         assert [60.0, 60.0] == pytest.approx([value.estimate for value in none.values])
         assert none.values[0].low < 50
         assert (50.0, 60.0, 70.0) == pytest.approx(none.runs[0])
+
+    def test_a_metric_of_the_users_own_is_drawn(self):
+        """Under its own name, without a unit that we do not know."""
+        run = replace(RUNS[0], epochs=[each | {"test_spread": 3.0} for each in RUNS[0].epochs])
+
+        assert ("Test spread", "test spread") in [
+            (each.title, each.y_label) for each in learning_curves([run], ["none"])
+        ]
 
     def test_a_single_run_is_a_line(self):
         """Without a band."""

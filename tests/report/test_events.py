@@ -53,6 +53,14 @@ class TestWrite:
             settings["arm"].string_value, settings["rate_1"].number_value, settings["rate_2"].number_value
         )  # fmt: skip
 
+    def test_settings_of_the_users_own(self, tmp_path):
+        """By the names that their factory has for them."""
+        own = {"task": "own", "settings": {"rate": 0.5}, "epochs": 2, "batch": 8, "code": "0" * 16}
+        found = read(write([replace(RUNS[0], configuration=own)], tmp_path)[0])
+        content = data.HParamsPluginData.FromString(found.SummaryMetadata(SESSION).plugin_data.content)
+
+        assert 0.5 == content.session_start_info.hparams["settings.rate"].number_value
+
     def test_a_run_that_diverged_has_its_epochs(self, tmp_path):
         """And nothing at the end."""
         found = read(write(RUNS, tmp_path)[2])

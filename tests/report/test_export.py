@@ -14,6 +14,7 @@ RUNS = [
     record("none", 2**64 - 1, status="diverged", git=None),
     replace(record("dropout", 3), arm='a "quoted", name\nof two lines'),
 ]
+OWN = {"task": "own", "settings": {"rate": 0.5}, "epochs": 2, "batch": 8, "code": "0" * 16}
 READ = {".parquet": polars.read_parquet, ".csv": lambda path: polars.read_csv(path, infer_schema_length=None)}
 
 
@@ -45,6 +46,19 @@ class TestRuns:
         row = table.row(4, named=True)
 
         assert ("diverged", None, None) == (row["status"], row["final.test_accuracy"], row["git.commit"])
+
+
+class TestOwn:
+    """A module of the user's own."""
+
+    def test_its_settings_have_columns(self):
+        """By the names that its factory has for them."""
+        (row,) = run_rows([replace(RUNS[0], configuration=OWN, final={"test_spread": 2})])
+
+        assert (0.5, 2, "own", 2.0) == (
+            row["configuration.settings.rate"], row["configuration.epochs"], row["configuration.task"],
+            row["final.test_spread"],
+        )  # fmt: skip
 
 
 class TestEpochs:

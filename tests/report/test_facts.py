@@ -1,6 +1,7 @@
 """What a page says is computed from records, and from nothing else."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -66,6 +67,12 @@ class TestGather:
         assert dict(gather(contents(*RUNS, damaged=[Damage(3, "torn")])).about)["Damaged"].startswith(
             "1 lines"
         )
+
+    def test_stacked_runs_are_told(self):
+        """Their figures are those of the run alone but for rounding."""
+        one = replace(RUNS[0], stacked={"trials": 2, "device": "cpu", "duration_s": 3.0})
+
+        assert dict(gather(contents(one, *RUNS[1:])).about)["Stacked"].startswith("1 of 6 runs")
 
     def test_what_was_run_is_counted(self):
         """In words."""

@@ -151,19 +151,11 @@ def _show(found: Found) -> None:
 
 
 def _shared(record: "Record") -> str:
-    """All that outcomes depend on, apart from rates and seed."""
+    """All that outcomes depend on, apart from an arm's rates, or settings of its own, and the seed."""
     asked, data = dict(record.configuration), record.data
-    asked.pop("rates", None)
-    ours = {}
-    if "task" not in asked:  # no module of the user's own
-        ours = {
-            "width": ",".join(map(str, asked.pop("hidden"))),
-            "lr": f"{asked.pop('lr'):g}",
-            "batch": asked.pop("batch"),
-            "epochs": asked.pop("epochs"),
-        }
+    asked.pop("rates", asked.pop("settings", None))
     told = {
-        **ours,
+        **{WORDS.get(name, name): _short(asked.pop(name)) for name in WORDS if name in asked},
         **{name: _short(asked[name]) for name in sorted(asked)},
         "thinned": record.versions["thinned"],
         "torch": record.versions["torch"],
@@ -174,6 +166,10 @@ def _shared(record: "Record") -> str:
     return (
         f"{record.study} on {data['name']}, {data['train_examples']} examples ({data['digest']}): {settings}"
     )
+
+
+WORDS = {"hidden": "width", "lr": "lr", "batch": "batch", "epochs": "epochs"}
+"""The settings that are told first, as the command line calls them."""
 
 
 def _short(value: object) -> str:
@@ -188,24 +184,27 @@ def _table(records: "Sequence[Record]") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
+    own = any("rates" not in record.configuration for record in records)
     table = Table(box=None, pad_edge=False)
-    for name in ("arm", "rates"):
+    for name in ("arm", "settings" if own else "rates"):
         table.add_column(name, overflow="fold")
     held_out = "validation" if any("validation_accuracy" in record.final for record in records) else "test"
     for name in ("seed", f"{held_out} accuracy, %", f"{held_out} loss", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
-        rates = ",".join(f"{rate:g}" for rate in record.configuration.get("rates", ()))
+        asked = record.configuration
+        varied = _short(asked["rates"] if "rates" in asked else asked["settings"])
+        seconds = f"{record.duration_s:.1f}"
         # Text as it is: a name in square brackets is no markup.
-        table.add_row(*map(Text, (record.arm, rates, str(record.seed), *_outcome(record))))
+        table.add_row(
+            *map(Text, (record.arm, varied, str(record.seed), *_outcome(record, held_out), seconds))
+        )
     return table
 
 
-def _outcome(record: "Record") -> tuple[str, str, str]:
-    final, seconds = record.final, f"{record.duration_s:.1f}"
-    if not final:
-        return record.status, "-", seconds
-    held_out = "validation" if "validation_accuracy" in final else "test"
-    accuracy = final.get(f"{held_out}_accuracy")  # of a metric of the user's own there may be none
-    shown = "-" if accuracy is None else f"{accuracy * 100:.2f}"
-    return shown, f"{final[f'{held_out}_loss']:.4g}", seconds
+def _outcome(record: "Record", held_out: str) -> tuple[str, str]:
+    """Accuracy and loss of what is held out; what a task of the user's own does not measure is a dash."""
+    if not record.final:
+        return record.status, "-"
+    accuracy, loss = (record.final.get(f"{held_out}_{name}") for name in ("accuracy", "loss"))
+    return "-" if accuracy is None else f"{accuracy * 100:.2f}", "-" if loss is None else f"{loss:.4g}"

@@ -1,6 +1,6 @@
 """Learning curves, and the table of runs: what every study has, whatever it asks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from thinned.lab.answer import Cell, Chart, Series, Table
 from thinned.lab.records import Record
@@ -8,6 +8,9 @@ from thinned.lab.statistics import Interval, mean_interval
 
 MOST_ARMS = 8
 """With more, curves cannot be told apart any more, and the page has none."""
+
+MOST_OTHERS = 4
+"""Metrics that we do not know, of which each has a picture."""
 
 CURVES = (
     ("test_loss", "Test loss", "nats", 1.0),
@@ -46,17 +49,21 @@ def learning_curves(records: Sequence[Record], arms: Sequence[str]) -> tuple[Cha
     if not drawn or len(drawn) > MOST_ARMS:
         return ()
     charts = []
-    for name, title, unit, factor in CURVES:
+    others = tuple(
+        (name, title, "", 1.0) for name, title in _others(epoch for run in records for epoch in run.epochs)
+    )
+    for name, title, unit, factor in (*CURVES, *others):
         measured = {arm: [run for run in runs if _has(run, name)] for arm, runs in drawn.items()}
         series = tuple(_curve(arm, runs, name, factor) for arm, runs in measured.items() if runs)
         if series:
-            charts.append(Chart("lines", title, "epoch", f"{title.lower()}, {unit}", series))
+            charts.append(Chart("lines", title, "epoch", f"{title.lower()}{', ' * bool(unit)}{unit}", series))
     return tuple(charts)
 
 
 def run_table(records: Sequence[Record]) -> Table:
     """One row a run: what the trained network reached, dropout off."""
-    shown = [column for column in COLUMNS if any(column[0] in run.final for run in records)]
+    others = tuple((name, title, 1.0, 4) for name, title in _others(run.final for run in records))
+    shown = [column for column in (*COLUMNS, *others) if any(column[0] in run.final for run in records)]
     heads = ("Seed", "Arm", "Outcome", *(head for _, head, _, _ in shown), "Seconds")
     rows: list[tuple[str | float | Cell, ...]] = []
     for run in records:
@@ -65,6 +72,13 @@ def run_table(records: Sequence[Record]) -> Table:
         seconds = Cell(f"{run.duration_s:.1f}", run.duration_s)
         rows.append((Cell(str(run.seed), run.seed), run.arm, outcome, *reached, seconds))
     return Table("What each trained network reached, dropout off", heads, tuple(rows))
+
+
+def _others(measured: Iterable[Mapping[str, float]]) -> list[tuple[str, str]]:
+    """Metrics of the user's own on the test set, with their titles; a study that looks inside draws that itself."""
+    known = {name for name, *_ in CURVES}
+    names = dict.fromkeys(name for values in measured for name in values if name.startswith("test_"))
+    return [(name, name.replace("_", " ").capitalize()) for name in names if name not in known][:MOST_OTHERS]
 
 
 def _has(run: Record, name: str) -> bool:

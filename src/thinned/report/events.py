@@ -3,14 +3,13 @@
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from thinned.errors import RecordError
 from thinned.extras import need
-from thinned.lab.configuration import Configuration
 from thinned.lab.records import Record
+from thinned.report.export import settings_of
 from thinned.report.selection import started
 
 EXTRA = "tensorboard"
@@ -102,9 +101,8 @@ def _hyperparameters(record: Record) -> Any:
 
 
 def _settings(record: Record) -> dict[str, Any]:
-    settings = Configuration.from_json(record.configuration)
-    told = {field.name: getattr(settings, field.name) for field in fields(settings)}
-    rates = {f"rate_{k}": rate for k, rate in enumerate(settings.rates, start=1)}
+    told = settings_of(record)
+    rates = {f"rate_{k}": rate for k, rate in enumerate(told.get("rates", ()), start=1)}
     return {"study": record.study, "arm": record.arm, "seed": record.seed} | told | rates
 
 

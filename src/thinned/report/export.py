@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 OWN = ("key", "study", "arm", "seed", "status", "law", "trial", "started", "duration_s")
 """Fields of a record that are one value each."""
-PARTS = ("configuration", "data", "final", "versions", "machine", "git")
+PARTS = ("configuration", "data", "final", "versions", "machine", "git", "stacked")
 """Those that are several."""
 
 
@@ -90,9 +90,7 @@ def _own(record: Record) -> Row:
 
 
 def _parts(record: Record) -> Row:
-    settings = Configuration.from_json(record.configuration)
-    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
-    parts = {name: getattr(record, name) for name in PARTS} | {"configuration": values}
+    parts = {name: getattr(record, name) for name in PARTS} | {"configuration": settings_of(record)}
     found = {
         f"{part}.{name}": _flat(value)
         for part, content in parts.items()
@@ -100,6 +98,22 @@ def _parts(record: Record) -> Row:
     }
     # A metric may happen to be whole in one run and not in the next.
     return found | {f"final.{name}": float(value) for name, value in record.final.items()}
+
+
+def settings_of(record: Record) -> Row:
+    """Every setting by its name, those at their default too; of a task of the user's own, what the record has.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> own = {"task": "own", "settings": {"rate": 0.5}, "epochs": 2, "code": "0" * 16}
+        >>> settings_of(SimpleNamespace(configuration=own))["settings.rate"]
+        0.5
+    """
+    if "task" in record.configuration:
+        found = dict(record.configuration)
+        return found | {f"settings.{name}": value for name, value in found.pop("settings").items()}
+    settings = Configuration.from_json(record.configuration)
+    return {field.name: getattr(settings, field.name) for field in fields(settings)}
 
 
 def _flat(value: Any) -> Any:

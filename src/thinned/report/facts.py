@@ -173,8 +173,20 @@ def _made_with(records: Sequence[Record]) -> list[tuple[str, str]]:
         ("Platform", _distinct(record.machine["platform"] for record in runs)),
         ("Processor", _distinct(record.machine["processor"] for record in runs)),
         ("Trained", _period(runs)),
+        ("Stacked", _stacked(runs)),
         ("Compute time", f"{spent(sum(record.duration_s for record in runs))} in all, run by run"),
     ]
+
+
+def _stacked(runs: Sequence[Record]) -> str:
+    """How many were trained as one program with others; their figures are those of the run alone up to rounding."""
+    devices = [run.stacked["device"] for run in runs if run.stacked]
+    if not devices:
+        return ""
+    return (
+        f"{len(devices)} of {len(runs)} runs were trained together with others, on {_distinct(devices)}; such a "
+        "run differs from the same alone by rounding"
+    )
 
 
 def spans(seeds: Iterable[int]) -> str:

@@ -20,6 +20,8 @@ DASHES = ("solid", "6px,3px", "2px,2px", "9px,3px,2px,3px", "12px,4px")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "cross", "star")
 WIDEST = 22
 """Letters of a row's name in one line; a phone has no room for more beside a picture."""
+TITLE = 30
+"""Letters of an axis's title in one line."""
 RUNS_SHOWN = 12
 """Runs that are told one by one where the mouse is."""
 
@@ -78,7 +80,7 @@ def _rows(chart: Chart) -> Figure:
     for k, series in enumerate(chart.series):
         ys = [scale.places[x] + offset(k, len(chart.series)) for x in series.x]
         traces += [*_single_runs(series, ys, k, across=True), _dots(series, ys, k, "x")]
-    layout = layout_of(chart.y_label, "")
+    layout = layout_of(chart.y_label, "", WIDEST)
     layout["yaxis"] |= _ticks(scale) | {"range": [len(scale.places) - 0.5, -0.5], "showgrid": False}
     layout["shapes"] = _straight(chart.reference, "x")
     return {"data": traces, "layout": layout}
@@ -250,6 +252,11 @@ def broken(text: str) -> list[str]:
     return textwrap.wrap(text, WIDEST, max_lines=3, placeholder=" …") or [""]
 
 
+def _title(text: str, letters: int) -> str:
+    """An axis's words, in lines that fit beside a picture on a phone."""
+    return "<br>".join(map(_safe, textwrap.wrap(text, letters)))
+
+
 def _safe(text: str) -> str:
     """Plotly reads tags in texts; ours is none."""
     return html.escape(text, quote=False)
@@ -263,8 +270,8 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def layout_of(x_title: str, y_title: str) -> Figure:
-    """Axes with these titles, in the page's colours."""
+def layout_of(x_title: str, y_title: str, letters: int = TITLE) -> Figure:
+    """Axes with these titles, in the page's colours; lines of the first have so many letters."""
     axis = {
         "color": "--ink-soft",
         "gridcolor": "--rule",
@@ -275,8 +282,8 @@ def layout_of(x_title: str, y_title: str) -> Figure:
         "minexponent": 4,
     }
     return {
-        "xaxis": axis | {"title": {"text": _safe(x_title), "standoff": 8}},
-        "yaxis": axis | {"title": {"text": _safe(y_title), "standoff": 8}},
+        "xaxis": axis | {"title": {"text": _title(x_title, letters), "standoff": 8, "font": {"size": 13}}},
+        "yaxis": axis | {"title": {"text": _title(y_title, TITLE), "standoff": 8, "font": {"size": 13}}},
         "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
