@@ -5,6 +5,7 @@ import pytest
 from tests.lab.studies import made
 from thinned.lab.configuration import Configuration
 from thinned.lab.models import mlp
+from thinned.lab.scope import Scope
 from thinned.lab.studies.drop_connect import BATCH, EXAMPLE, QUESTION, arm
 from thinned.torch import DropConnectLinear
 
@@ -48,7 +49,7 @@ class TestArms:
         """The second hidden layer's and the output's, at the rate; the first reads the input and keeps all."""
         base = Configuration(hidden=(8, 8), epochs=1)
         name = arm({"batch": BATCH, "example": EXAMPLE}[per], 0.5)
-        model = mlp(4, 3, QUESTION.arms(base, "quick")[name], seed=0)
+        model = mlp(4, 3, QUESTION.arms(base, Scope("quick"))[name], seed=0)
 
         assert {"fc2": (0.5, per), "out": (0.5, per)} == {
             name: (layer.p, layer.per)

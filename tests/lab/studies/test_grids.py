@@ -3,6 +3,7 @@
 import pytest
 
 from tests.lab.studies import made
+from thinned.errors import ConfigurationError
 from thinned.lab.answer import Chart
 from thinned.lab.configuration import Configuration
 from thinned.lab.data import load
@@ -93,6 +94,25 @@ class TestEveryGrid:
         assert len(arms) >= len(question.arms(base, Scope("quick", {}, made.COUNTS)))
         assert all(isinstance(each, Configuration) for each in arms.values())
         assert (question.full.second or question.full.seeds) >= 10
+
+
+@pytest.mark.parametrize(
+    ("study", "setting"),
+    [
+        (swap_rates, "rates"),
+        (weight_decay, "rates"),
+        (drop_connect, "rates"),
+        (better_noise, "rates"),
+        (width, "hidden"),
+    ],
+    ids=lambda each: getattr(each, "__name__", each),
+)
+def test_a_setting_that_is_varied_cannot_be_set(study, setting):
+    """It would be passed over without a word."""
+    with pytest.raises(
+        ConfigurationError, match=f"expected no value for {setting}, which this study varies itself"
+    ):
+        study.QUESTION.arms(Configuration(), Scope("quick", {setting: (0.3,)}))
 
 
 TINY = {"hidden": (16, 16), "batch": 256, "epochs": 1}

@@ -6,6 +6,7 @@ from tests.lab.studies import made
 from thinned.errors import ConfigurationError
 from thinned.lab.answer import HeatMap
 from thinned.lab.configuration import Configuration
+from thinned.lab.scope import Scope
 from thinned.lab.studies.swap_rates import QUESTION, arm
 
 
@@ -24,8 +25,8 @@ class TestAnswer:
     @pytest.mark.parametrize(
         ("first", "second", "verdict", "opening"),
         [
-            (-1, 1, "second", "The higher rate is better in the second hidden layer"),
-            (1, -1, "first", "The higher rate is better in the first hidden layer"),
+            (-1, 1, "second", "On average the higher rate is better in the second hidden layer"),
+            (1, -1, "first", "On average the higher rate is better in the first hidden layer"),
         ],
     )
     def test_it_says_where_the_higher_rate_belongs(self, first, second, verdict, opening):
@@ -72,4 +73,4 @@ class TestArms:
     def test_one_layer_has_nothing_to_swap(self):
         """An error that says so."""
         with pytest.raises(ConfigurationError, match="expected two hidden layers"):
-            QUESTION.arms(Configuration(hidden=(8,), rates=(0.5,)), "quick")
+            QUESTION.arms(Configuration(hidden=(8,), rates=(0.5,)), Scope("quick"))

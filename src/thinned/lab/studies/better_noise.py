@@ -9,6 +9,7 @@ from thinned.lab.comparison import TEST_ACCURACY, TEST_LOSS, Metric
 from thinned.lab.configuration import Configuration
 from thinned.lab.contrasts import Contrast, difference, family, runs_of
 from thinned.lab.exhibits import family_chart, family_table, level, levels, seconds
+from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
@@ -81,7 +82,12 @@ LEFT_OUT = {
 
 
 def arms(base: Configuration, scope: Scope) -> Mapping[str, Configuration]:
-    """The first stage: each method at each of its strengths, measured on a validation part."""
+    """The first stage: each method at each of its strengths, measured on a validation part.
+
+    Raises:
+        ConfigurationError: the user set what is varied here.
+    """
+    varied(scope, "rates", "method", "method_args", "validation")
     return split(
         {
             at(name, strength): _made(base, name, strength)

@@ -8,6 +8,7 @@ from thinned.lab.comparison import TEST_ACCURACY, TEST_LOSS, Metric
 from thinned.lab.configuration import Configuration
 from thinned.lab.contrasts import Contrast, difference, family, mean_of, runs_of
 from thinned.lab.exhibits import family_chart, family_table, levels, seconds
+from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
@@ -26,7 +27,12 @@ METHODS = {
 
 
 def arms(base: Configuration, scope: Scope) -> Mapping[str, Configuration]:
-    """No dropout, then each method at each rate."""
+    """No dropout, then each method at each rate.
+
+    Raises:
+        ConfigurationError: the user set what is varied here.
+    """
+    varied(scope, "rates", "method", "method_args")
     found = {"none": base.without_dropout()}
     for method, (name, args) in METHODS.items():
         for rate in RATES[scope]:

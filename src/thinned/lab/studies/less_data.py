@@ -7,6 +7,7 @@ from dataclasses import replace
 from thinned.errors import ConfigurationError
 from thinned.lab.answer import Answer
 from thinned.lab.configuration import Configuration
+from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
@@ -27,6 +28,7 @@ def arms(base: Configuration, scope: Scope) -> Mapping[str, Configuration]:
     Raises:
         ConfigurationError: data with fewer examples than two of the sizes.
     """
+    varied(scope, "train_examples")
     there = scope.data.get("train_examples", SIZES[scope][-1])
     sizes = [size for size in SIZES[scope] if size <= there]
     if len(sizes) < 2:

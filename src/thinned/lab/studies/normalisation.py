@@ -8,6 +8,7 @@ from thinned.lab.comparison import TEST_ACCURACY, TEST_LOSS, Metric
 from thinned.lab.configuration import NORMALISATIONS, Configuration
 from thinned.lab.contrasts import Contrast, difference, family, interaction, runs_of
 from thinned.lab.exhibits import family_chart, family_table, levels
+from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
@@ -23,7 +24,12 @@ NAMES = {
 
 
 def arms(base: Configuration, scope: Scope) -> Mapping[str, Configuration]:
-    """Each normalisation, without and with dropout."""
+    """Each normalisation, without and with dropout.
+
+    Raises:
+        ConfigurationError: the user set what is varied here.
+    """
+    varied(scope, "normalisation")
     found: dict[str, Configuration] = {}
     for normalisation in NORMALISATIONS:
         normal = replace(base, normalisation=normalisation)

@@ -9,6 +9,7 @@ from thinned.lab.comparison import TEST_ACCURACY, TEST_LOSS, Metric
 from thinned.lab.configuration import Configuration
 from thinned.lab.contrasts import Contrast, Weights, difference, family, runs_of
 from thinned.lab.exhibits import family_chart, family_table, label, levels, line
+from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
@@ -42,7 +43,12 @@ TRANSFORMERS = {
 
 
 def arms(base: Configuration, scope: Scope) -> Mapping[str, Configuration]:
-    """The perceptron with dropout at each place, and the Transformer at each rate, if the examples have rows."""
+    """The perceptron with dropout at each place, and the Transformer at each rate, if the examples have rows.
+
+    Raises:
+        ConfigurationError: the user set what is varied here.
+    """
+    varied(scope, "rates", "placement", "activation", "input_rate")
     if len(base.hidden) < 2:
         raise ConfigurationError(
             f"expected at least two hidden layers, an early one and a late one; got {len(base.hidden)}. Give two "

@@ -9,6 +9,7 @@ from thinned.lab.comparison import TEST_LOSS
 from thinned.lab.configuration import Configuration
 from thinned.lab.contrasts import Contrast, contrast, difference, family, mean_of, runs_of
 from thinned.lab.exhibits import family_chart, family_table, levels, map_of
+from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
@@ -27,6 +28,7 @@ def arms(base: Configuration, scope: Scope) -> Mapping[str, Configuration]:
     Raises:
         ConfigurationError: a network that has not two hidden layers, whose rates could be swapped.
     """
+    varied(scope, "rates")
     if len(base.hidden) != 2:
         raise ConfigurationError(
             f"expected two hidden layers, whose rates are swapped; got {len(base.hidden)}. Give two widths, "
@@ -97,20 +99,24 @@ def _sentence(
     cells: Mapping[tuple[float, float], Contrast],
 ) -> str:
     opening = {
-        1: "The higher rate is better in the first hidden layer",
-        -1: "The higher rate is better in the second hidden layer, as the chapter has it",
-        0: "Which of the two layers has the higher rate makes no difference that can be seen",
+        1: "On average the higher rate is better in the first hidden layer",
+        -1: "On average the higher rate is better in the second hidden layer, as the chapter has it",
+        0: "Which of the two layers has the higher rate makes no difference on average that can be seen",
     }[mean.sign]
     each = listed([f"{swap.show()} for {swap.name}" for swap in swapped])
     claims = [swap.name for swap in swapped if swap.sign]
-    which = f"by themselves, {listed(claims)} show" if claims else "none of the three shows"
+    which = (
+        f"of the three, {listed(claims)} {'shows' if len(claims) == 1 else 'show'}"
+        if claims
+        else "none of the three shows"
+    )
     better, worse = (sum(cell.sign == sign for cell in cells.values()) for sign in (1, -1))
     end = f"; {not_seen([mean])}" if not mean.sign else ""
     return (
         f"{opening}: {where(records)}, swapping changes test accuracy by {change(mean.interval)} on average of "
-        f"three pairs, {each}; {which} a difference after Holm's correction{end}; of the {len(cells)} pairs of "
-        f"rates on the map, {better} {'is' if better == 1 else 'are'} better and {worse} worse than no dropout, "
-        f"corrected for all of them{diverged(records)}."
+        f"three pairs: {each}; {which} a difference by itself after Holm's correction{end}; of the {len(cells)} "
+        f"pairs of rates on the map, {better} {'is' if better == 1 else 'are'} better and {worse} worse than no "
+        f"dropout, corrected for all of them{diverged(records)}."
     )
 
 

@@ -8,6 +8,7 @@ from thinned.lab.comparison import TEST_ACCURACY, TEST_LOSS, Metric
 from thinned.lab.configuration import Configuration
 from thinned.lab.contrasts import Contrast, difference, family, interaction, runs_of
 from thinned.lab.exhibits import family_chart, family_table, label, levels, line, map_of
+from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
@@ -48,7 +49,12 @@ def grid(base: Configuration, scope: Scope) -> dict[str, Configuration]:
 
 
 def arms(base: Configuration, scope: Scope) -> Mapping[str, Configuration]:
-    """The first stage: each rate alone and each decay alone, measured on a validation part."""
+    """The first stage: each rate alone and each decay alone, measured on a validation part.
+
+    Raises:
+        ConfigurationError: the user set what is varied here.
+    """
+    varied(scope, "rates", "weight_decay")
     cells = grid(base, scope)
     alone = [
         *(arm(rate, 0) for rate in RATES[scope] if rate),

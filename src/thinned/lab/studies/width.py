@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from thinned.lab.answer import Answer
 from thinned.lab.configuration import Configuration
+from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
@@ -14,7 +15,12 @@ WIDTHS = {"quick": (64, 256, 1024), "full": (64, 128, 256, 512, 1024, 2048, 4096
 
 
 def arms(base: Configuration, scope: Scope) -> Mapping[str, Configuration]:
-    """Each width, without and with dropout; every hidden layer has it."""
+    """Each width, without and with dropout; every hidden layer has it.
+
+    Raises:
+        ConfigurationError: the user set what is varied here.
+    """
+    varied(scope, "hidden")
     found: dict[str, Configuration] = {}
     for width in WIDTHS[scope]:
         wide = replace(base, hidden=(width,) * len(base.hidden))
