@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from tests.bounds import stray_of_share
-from thinned.lab.statistics import mean_interval, smallest_detectable
+from thinned.lab.statistics import bootstrap_interval, equivalent, holm, mean_interval, smallest_detectable
 
 TRIALS = 4_000
 
@@ -63,3 +63,91 @@ class TestSmallestDetectable:
         found = np.mean([mean_interval(row).excludes_zero for row in samples(n, shift)])
 
         assert abs(found - 0.8) < stray_of_share(TRIALS, 0.8)
+
+
+class TestChance:
+    """The p-value beside an interval."""
+
+    def test_it_is_scipys(self):
+        """Student's two-sided test."""
+        values = [0.3, -0.1, 0.8, 0.25, 0.0]
+
+        assert stats.ttest_1samp(values, 0).pvalue == pytest.approx(mean_interval(values).p, rel=1e-12)
+
+    @pytest.mark.parametrize(("values", "p"), [([0.0, 0.0], 1.0), ([0.5, 0.5], 0.0)])
+    def test_values_that_do_not_vary_leave_no_doubt(self, values, p):
+        """All 0, or all the same other number."""
+        assert p == mean_interval(values).p
+
+
+class TestBootstrap:
+    """Of statistics that are no means."""
+
+    def test_it_is_a_function_of_its_arguments(self):
+        """Another seed is another interval; no global generator is read."""
+        values = [0.3, -0.1, 0.8, 0.25, 0.0, 1.1]
+        one, other = (bootstrap_interval(values, seed=seed, resamples=500) for seed in (0, 1))
+
+        assert one == bootstrap_interval(values, seed=0, resamples=500) != other
+
+    def test_it_holds_the_true_median_about_as_often_as_it_says(self):
+        """Of 60 exponential values in 92 to 98 of 100 cases: it promises that for many values only.
+
+        Both ends are moved out by the bound that a share of 95 % in 300 repetitions strays beyond once in a million.
+        """
+        draws = np.random.default_rng(3).exponential(size=(300, 60))
+        found = (bootstrap_interval(row, statistic=np.median, resamples=200) for row in draws)
+        held = np.mean([each.low <= np.log(2) <= each.high for each in found])
+
+        assert 0.92 - stray_of_share(300, 0.95) < held < 0.98 + stray_of_share(300, 0.95)
+
+    def test_equal_values_are_their_own_interval(self):
+        """Resampling would find nothing else."""
+        assert (2.0, 2.0) == ((found := bootstrap_interval([2.0, 2.0, 2.0])).low, found.high)
+
+
+class TestHolm:
+    """Many hypotheses at once."""
+
+    @pytest.mark.parametrize(
+        ("given", "adjusted"), [([], []), ([0.2], [0.2]), ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06])]
+    )
+    def test_it_is_as_by_hand(self, given, adjusted):
+        """The smallest times three, the next times two, and never less than one before."""
+        assert adjusted == pytest.approx(holm(given))
+
+    def test_no_claim_is_made_of_nothing(self):
+        """Of 1,000 families of ten true hypotheses, 5 % at most contain a claim, within a bound as above."""
+        families = np.random.default_rng(2).uniform(size=(1000, 10))
+        wrong = np.mean([min(holm(row)) < 0.05 for row in families])
+
+        assert wrong < 0.05 + stray_of_share(1000, 0.05)
+
+
+class TestEquivalent:
+    """Showing that there is nothing."""
+
+    def test_it_holds_where_the_interval_lies_inside_the_margin(self):
+        """The 90 % interval; and it is not shown by few or noisy values."""
+        few, wide = [0.1, -0.1, 0.05, 0.0, -0.05], [1.0, -1.2, 0.4, -0.3, 0.1]
+        found = [equivalent(values, margin=0.5) for values in (few, wide)]
+
+        assert [True, False] == [each.holds for each in found]
+        for each in found:
+            assert each.holds == (-0.5 < each.interval.low and each.interval.high < 0.5)
+
+    def test_a_difference_as_large_as_the_margin_passes_in_five_of_a_hundred(self):
+        """At most, by repetition, within a bound as above."""
+        passed = np.mean([equivalent(row, margin=1.0).holds for row in samples(10, 1.0)[:1000]])
+
+        assert abs(passed - 0.05) < stray_of_share(1000, 0.05)
+
+    def test_values_that_do_not_vary_are_judged_by_themselves(self):
+        """No spread, no test."""
+        assert equivalent([0.1, 0.1], 0.2).holds
+        assert not equivalent([0.2, 0.2], 0.2).holds
+
+    def test_a_margin_is_above_nothing(self):
+        """Else nothing could ever be equivalent."""
+        with pytest.raises(ValueError, match="margin above 0; got 0"):
+            equivalent([1.0, 2.0], 0)

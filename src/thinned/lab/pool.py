@@ -160,7 +160,11 @@ class _Worker:
         code = self.process.wait()
         self.complaints.seek(0)
         tail = self.complaints.read().decode(errors="replace").strip().splitlines()[-3:]
-        return "\n".join([f"its worker ended with exit code {code}", *tail])
+        # Without a word from the process itself: the system's way when memory runs out, or somebody's kill -9.
+        killed = " (killed, by hand or by the system for lack of memory; fewer --jobs take less)" * (
+            code == -9
+        )
+        return "\n".join([f"its worker ended with exit code {code}{killed}", *tail])
 
     def close(self) -> None:
         self.process.kill()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 LEVEL = 0.95
 POWER = 0.8
@@ -78,7 +78,7 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     array = _checked(values)
     n = array.size
     mean, error = float(array.mean()), float(array.std(ddof=1)) / math.sqrt(n)
-    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
+    half = _critical(n, level) * error
     p = _chance(mean, error, n)
     return Interval(mean, mean - half, mean + half, n, smallest_detectable(n, level=level) * error, p)
 
@@ -87,7 +87,12 @@ def _chance(mean: float, error: float, n: int) -> float:
     """The p-value of Student's two-sided test that the true mean is 0; certain where nothing varies."""
     if error == 0:
         return float(mean == 0)
-    return float(2 * stats.t.sf(abs(mean) / error, n - 1))
+    return float(2 * special.stdtr(n - 1, -abs(mean) / error))
+
+
+@cache
+def _critical(n: int, level: float) -> float:
+    return float(stats.t.ppf((1 + level) / 2, n - 1))
 
 
 def bootstrap_interval(
@@ -236,7 +241,7 @@ def smallest_detectable(n: int, *, power: float = POWER, level: float = LEVEL) -
     References:
         Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, chapter 2.
     """
-    critical = float(stats.t.ppf((1 + level) / 2, n - 1))
+    critical = _critical(n, level)
     # The standard error that a sample happens to show, at the middles of equally likely parts. SciPy's own
     # noncentral t is NaN for the shifts that n = 2 needs.
     shares = (np.arange(QUADRATURE) + 0.5) / QUADRATURE
