@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 import thinned
-from thinned.diagnosis import rules
+from thinned.diagnosis import all_rules
 from thinned.diagnosis.pages import pages
 from thinned.diagnosis.rule import FAMILIES
 
 DOCS = Path(__file__).parents[2] / "docs" / "audit"
-RULES = list(rules().values())
+RULES = list(all_rules().values())
 
 
 def made(source, folder, name):

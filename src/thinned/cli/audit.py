@@ -58,7 +58,7 @@ def audit(
 
     Example: `thinned audit mymodel.py:make --input 32,784`
     """
-    from thinned.diagnosis import rules
+    from thinned.diagnosis import all_rules
 
     if listing:
         _list(as_json=as_json)
@@ -71,7 +71,7 @@ def audit(
     from thinned.diagnosis.silence import from_project
     from thinned.diagnosis.subject import load
 
-    silences = from_project(Path.cwd(), set(rules()))
+    silences = from_project(Path.cwd(), set(all_rules()))
     inputs = [None if text is None else read(text) for text in (example_input, train_input, eval_input)]
     found = load(subject)
     report = run(
@@ -105,14 +105,14 @@ def _show(report: "Report", *, as_json: bool) -> None:
 
 
 def _list(*, as_json: bool) -> None:
-    from thinned.diagnosis import rules
+    from thinned.diagnosis import all_rules
 
     if as_json:
         listed = [
             {"id": rule.id, "family": rule.family, "severity": rule.severity, "sentence": rule.sentence}
-            for rule in rules().values()
+            for rule in all_rules().values()
         ]
         typer.echo(json.dumps(listed, indent=2))
         return
-    for rule in rules().values():
+    for rule in all_rules().values():
         typer.echo(f"{rule.id:<26}{rule.severity:<9}{rule.sentence}")

@@ -6,6 +6,6 @@ from thinned.diagnosis.finding import Layer as Layer
 from thinned.diagnosis.finding import Place as Place
 from thinned.diagnosis.finding import Report as Report
 from thinned.diagnosis.rule import Rule as Rule
-from thinned.diagnosis.rule import rules as rules
+from thinned.diagnosis.rule import all_rules as all_rules
 
-__all__ = ["Finding", "Layer", "Place", "Report", "Rule", "audit", "rules"]
+__all__ = ["Finding", "Layer", "Place", "Report", "Rule", "all_rules", "audit"]

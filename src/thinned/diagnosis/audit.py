@@ -8,7 +8,7 @@ from typing import Any
 
 from thinned.diagnosis.finding import Report, merged, ordered
 from thinned.diagnosis.inputs import scales
-from thinned.diagnosis.rule import rules
+from thinned.diagnosis.rule import all_rules
 from thinned.diagnosis.silence import Silence, silenced
 from thinned.errors import AuditError
 
@@ -91,7 +91,7 @@ def audit(
 
 
 def _chosen(select: Iterable[str] | None) -> set[str]:
-    known = rules()
+    known = all_rules()
     if select is None:
         return set(known)
     chosen = {select} if isinstance(select, str) else set(select)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from thinned.diagnosis.finding import Finding, Place, Report
-from thinned.diagnosis.rule import Rule, rules
+from thinned.diagnosis.rule import Rule, all_rules
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"error": "error", "warning": "warning", "note": "note"}
@@ -60,7 +60,7 @@ def as_sarif(report: Report, version: str, fallback: str | None = None) -> dict[
         OASIS, "Static Analysis Results Interchange Format (SARIF) Version 2.1.0", 2023,
         https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html.
     """
-    listed = list(rules().values())
+    listed = list(all_rules().values())
     index = {rule.id: place for place, rule in enumerate(listed)}
     return {
         "$schema": SCHEMA,

@@ -18,18 +18,21 @@ class Place:
         kind: the class of the module.
         file: of the call that drew, the nearest one outside the framework; None where no source has it.
         line: in that file, from 1.
+        via: the line of the module that called the function that the line stands in, where it stands in one.
     """
 
     module: str
     kind: str = ""
     file: str | None = None
     line: int | None = None
+    via: int | None = None
 
     def __str__(self) -> str:
         """As a terminal shows it."""
         name = self.module or "(the model itself)"
         kind = f" ({self.kind})" if self.kind else ""
-        return f"{name}{kind}" + (f" at {self.file}:{self.line}" if self.file else "")
+        via = f", called from line {self.via}" if self.via is not None else ""
+        return f"{name}{kind}" + (f" at {self.file}:{self.line}{via}" if self.file else "")
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ def merged(findings: Sequence[Finding]) -> list[Finding]:
             _pattern(place.module),
             place.file,
             place.line,
+            place.via,
         )
         groups.setdefault(alike, []).append(finding)
     return [_one(group) for group in groups.values()]

@@ -18,19 +18,26 @@ made: "weakref.WeakKeyDictionary[nn.Module, tuple[str, int]]" = weakref.WeakKeyD
 """Where modules were made, of those that were made within `noting_constructions`."""
 
 
-def nearest(stop: CodeType | None = None) -> tuple[str | None, int | None]:
-    """File and line of the innermost frame that is the user's; none where only `stop` is above.
+Line = tuple[str, int, str]
+"""File, line, and the name of the function that it stands in."""
+DEEPEST = 12
+
+
+def callers(stop: CodeType | None = None, deepest: int = DEEPEST) -> tuple[Line, ...]:
+    """The frames that are the user's, from the innermost on; none where only `stop` is above.
 
     Args:
         stop: the code that runs the model; what called it is not what drew.
+        deepest: how many at most.
     """
     frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code is not stop:
+    found: list[Line] = []
+    while frame is not None and frame.f_code is not stop and len(found) < deepest:
         file = frame.f_code.co_filename
         if not file.startswith(_OWN) and not file.startswith("<"):
-            return file, frame.f_lineno
+            found.append((file, frame.f_lineno, frame.f_code.co_name))
         frame = frame.f_back
-    return None, None
+    return tuple(found)
 
 
 @contextmanager
@@ -40,8 +47,7 @@ def noting_constructions() -> Iterator[None]:
 
     def noting(self: nn.Module, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        file, line = nearest()
-        if file is not None and line is not None:
+        for file, line, _ in callers(deepest=1):
             made[self] = (file, line)
 
     nn.Module.__init__ = noting  # type: ignore[method-assign]

@@ -154,6 +154,7 @@ class Drop:
         stated: the rate that the module or the functional states.
         correlation: of neighbours in the data, where it is a feature map.
         backward: whether it ran in the backward pass.
+        stack: the lines of the user's source that led here, the innermost first.
     """
 
     kind: Kind
@@ -168,16 +169,12 @@ class Drop:
     stated: float | None
     correlation: float | None = None
     backward: bool = False
+    stack: tuple[Any, ...] = ()
 
     @property
-    def site(self) -> tuple[str, str | None, int | None, str]:
-        """What tells one place of a model from another."""
-        return (
-            self.place.module,
-            self.place.file,
-            self.place.line,
-            self.function.name if self.function else "",
-        )
+    def site(self) -> tuple[Any, ...]:
+        """What tells one place of a model from another: one function may be called from two lines."""
+        return self.place.module, self.stack, self.function.name if self.function else ""
 
     @property
     def whole_samples(self) -> bool:

@@ -9,7 +9,7 @@ from thinned.diagnosis.finding import Finding, Layer
 from thinned.diagnosis.graph import Drop
 from thinned.diagnosis.inputs import Scale, for_torch
 from thinned.diagnosis.passes import SEED, record
-from thinned.diagnosis.rule import rules
+from thinned.diagnosis.rule import all_rules
 from thinned.diagnosis.source import readings
 from thinned.diagnosis.trace import ALARM, Trace
 from thinned.errors import AuditError
@@ -44,7 +44,7 @@ def examine(
     trace.scales, trace.readings = pairs, readings(files)
     if compiled is not None:
         trace.compiled = measure(compiled, for_torch(train_input))
-    found = [finding for id_, rule in rules().items() if id_ in chosen for finding in rule.check(trace)]
+    found = [finding for id_, rule in all_rules().items() if id_ in chosen for finding in rule.check(trace)]
     return found, trace.layers, _facts(trace)
 
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from thinned.diagnosis.rule import FAMILIES, Rule, rules
+from thinned.diagnosis.rule import FAMILIES, Rule, all_rules
 
 
 def page(rule: Rule) -> str:
@@ -29,7 +29,7 @@ def index() -> str:
         "What the audit says of ten families of models is in [families.md](families.md).",
     ]
     for family in FAMILIES:
-        rows = [rule for rule in rules().values() if rule.family == family]
+        rows = [rule for rule in all_rules().values() if rule.family == family]
         lines += [f"\n## {family}\n", "| rule | severity | what |", "|---|---|---|"]
         lines += [f"| [{rule.id}]({rule.id}.md) | {rule.severity} | {rule.sentence} |" for rule in rows]
     return "\n".join(lines) + "\n"
@@ -37,7 +37,7 @@ def index() -> str:
 
 def pages() -> dict[str, str]:
     """Every page by its file's name."""
-    return {"README.md": index()} | {f"{rule.id}.md": page(rule) for rule in rules().values()}
+    return {"README.md": index()} | {f"{rule.id}.md": page(rule) for rule in all_rules().values()}
 
 
 def main(folder: str) -> None:

@@ -19,7 +19,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from thinned.diagnosis import operators
 from thinned.diagnosis.finding import Place
-from thinned.diagnosis.frames import made, nearest
+from thinned.diagnosis.frames import callers, made
 from thinned.diagnosis.graph import Call, Drop, Function, Kind, Node, Noise, Pass
 from thinned.diagnosis.noise import measure, neighbours
 
@@ -147,12 +147,14 @@ class Recorder(TorchDispatchMode):
         self.current.norms.append((node, x.var(dim=axes, correction=0).cpu()))
 
     def _place(self) -> Place:
-        file, line = nearest(self.stop)
-        if self.call is None:
-            return Place("", "", file, line)
-        if file is None:
-            file, line = made.get(self.call.module, (None, None))
-        return Place(self.call.name, self.call.kind, file, line)
+        name, kind = ("", "") if self.call is None else (self.call.name, self.call.kind)
+        stack = callers(self.stop)
+        if not stack:
+            file, line = (None, None) if self.call is None else made.get(self.call.module, (None, None))
+            return Place(name, kind, file, line)
+        file, line, function = stack[0]
+        outer = [each for each in stack[1:2] if each[0] == file and function not in {"forward", "__call__"}]
+        return Place(name, kind, file, line, outer[0][1] if outer else None)
 
     def _meeting(
         self, func: Any, name: str, args: tuple[Any, ...], kwargs: Any, node: Node
@@ -210,7 +212,7 @@ class Recorder(TorchDispatchMode):
         replacement = _plain(noise, x, numbers, written) if neutral else None
         stated = function.p if function is not None else stated_rate(call.module) if call else None
         drop = Drop(kind, node, origin, draws, call, function, noise, tuple(x.shape), self._place(), stated)
-        drop.backward = node.backward
+        drop.backward, drop.stack = node.backward, callers(self.stop)
         if drop.elementwise and not node.backward:
             drop.correlation = neighbours(x)
 

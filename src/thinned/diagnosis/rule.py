@@ -60,7 +60,7 @@ FAMILIES = (
 
 
 @cache
-def rules() -> dict[str, Rule]:
+def all_rules() -> dict[str, Rule]:
     """Every rule by its id, in the order of the families."""
     package = importlib.import_module("thinned.diagnosis.rules")
     found: list[Rule] = []

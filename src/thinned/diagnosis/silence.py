@@ -43,7 +43,7 @@ def silenced(findings: Sequence[Finding], silences: Sequence[Silence]) -> tuple[
 
 
 def _reason(rule: str, place: Place, silences: Sequence[Silence]) -> str | None:
-    by_line = ignored(place.file, place.line).get(rule)
+    by_line = (ignored(place.file, place.via) | ignored(place.file, place.line)).get(rule)
     if by_line is not None:
         return by_line
     for each in silences:

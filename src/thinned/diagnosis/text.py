@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,7 @@ def _body(finding: Finding) -> list[tuple[str, str]]:
 
 def shown(place: Place) -> str:
     """A place, its file as seen from here."""
-    return str(Place(place.module, place.kind, None if place.file is None else near(place.file), place.line))
+    return str(replace(place, file=None if place.file is None else near(place.file)))
 
 
 def near(file: str) -> str:

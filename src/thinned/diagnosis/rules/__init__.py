@@ -1,1 +1,1 @@
-"""One rule a file; `thinned.diagnosis.rules()` lists them."""
+"""One rule a file; `thinned.diagnosis.all_rules()` lists them."""
