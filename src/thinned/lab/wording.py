@@ -51,17 +51,29 @@ def change(interval: Interval | None, metric: Metric = TEST_ACCURACY) -> str:
     return f"{estimate} {UNITS.get(metric.unit, metric.unit)} (95 % interval {low} to {high})"
 
 
+NOTHING_VARIES = (
+    "no run differs from its twin, so the networks may have learned nothing yet: give more epochs"
+)
+
+
 def shifts(contrasts: Iterable[Contrast], metric: Metric = TEST_ACCURACY) -> str:
-    """The smallest changes that contrasts show four times in five, from the least noisy to the noisiest."""
+    """The smallest changes that contrasts show four times in five, from the least noisy to the noisiest.
+
+    Empty where no run differs from its twin. That shows no noise, but not that there is none: accuracies are
+    counts.
+    """
     found = sorted(each.interval.detectable for each in contrasts if each.interval is not None)
-    low, high = metric.show(found[0] if found else 0.0), metric.show(found[-1] if found else 0.0)
-    return low if low == high else f"{low} to {high}"
+    noisy = [metric.show(shift) for shift in found if shift > 0]
+    return " to ".join(dict.fromkeys([noisy[0], noisy[-1]])) if noisy else ""
 
 
 def not_seen(contrasts: Sequence[Contrast], metric: Metric = TEST_ACCURACY) -> str:
     """What a family without a claim leaves: how large a change would have been seen four times in five."""
-    size = f"{shifts(contrasts, metric)} {UNITS.get(metric.unit, metric.unit)}"
-    return f"runs this noisy would show a change of {size} four times in five"
+    size = shifts(contrasts, metric)
+    if not size:
+        return NOTHING_VARIES
+    unit = UNITS.get(metric.unit, metric.unit)
+    return f"runs this noisy would show a change of {size} {unit} four times in five"
 
 
 def seen(contrasts: Sequence[Contrast]) -> str:
@@ -100,6 +112,8 @@ def power(contrasts: Sequence[Contrast], records: Sequence[Record], metric: Metr
         return f"{seeds} so far; an interval needs two that finished in every arm it compares."
     what = "the one difference" if len(found) == 1 else f"each of {len(found)} differences, taken by itself,"
     size = shifts(contrasts, metric)
+    if not size:
+        return f"{seeds}; {NOTHING_VARIES}."
     more = " Holm's correction for all of them asks for a little more." if len(found) > 1 else ""
     return (
         f"{seeds}; in {what} a true change of {size} {metric.unit} of {metric.label} would be shown four times "
