@@ -12,6 +12,8 @@ from thinned.flax._attention import DropKey as DropKey
 from thinned.flax._bind import Address as Address
 from thinned.flax._bind import bind as bind
 from thinned.flax._bind import unbind as unbind
+from thinned.flax._concrete import ConcreteDropout as ConcreteDropout
+from thinned.flax._concrete import concrete_regulariser as concrete_regulariser
 from thinned.flax._connect import DropConnectLinear as DropConnectLinear
 from thinned.flax._convert import convert as convert
 from thinned.flax._depth import LayerDrop as LayerDrop
@@ -40,6 +42,7 @@ __all__ = [
     "AlphaDropout",
     "AttentionDropout",
     "BatchDropout",
+    "ConcreteDropout",
     "DotProductAttention",
     "DropBlock1d",
     "DropBlock2d",
@@ -61,6 +64,7 @@ __all__ = [
     "UniformDropout",
     "ZoneoutCell",
     "bind",
+    "concrete_regulariser",
     "convert",
     "linen",
     "sites",

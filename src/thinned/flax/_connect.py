@@ -3,7 +3,6 @@
 from dataclasses import field
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import nnx
@@ -15,6 +14,7 @@ from thinned.errors import ConfigurationError
 from thinned.flax._drawing import Drawing
 from thinned.flax._kinds import At, Kind
 from thinned.flax._linen import Scoped
+from thinned.jax._connect import for_each
 from thinned.methods.dropconnect import PER, check_choice
 from thinned.methods.schedule import Schedule, check_rate
 
@@ -65,16 +65,7 @@ class Connected(Kind):
 
     def _each(self, x: Array, weight: Array, rate: Any, address: dict[str, Any]) -> Array:
         """Each example by weights of its own: one after the other, so that there is one copy of them at a time."""
-        whole = (max(x.shape[0], 1), *weight.shape)  # of no examples, too, the loop's body is traced
-
-        @jax.checkpoint  # else a loop would keep every copy for its backward pass
-        def one(number: Array, row: Array) -> Array:
-            window = whole, (number, 0, 0)
-            own = thinned.jax.dropout(weight[None], rate, window=window, **address)[0]
-            return self._contract(row, own, None)
-
-        found: Array = lax.map(lambda pair: one(*pair), (jnp.arange(x.shape[0]), x))
-        return found
+        return for_each(x, weight, rate, address, lambda row, own: self._contract(row, own, None))
 
     def _contract(self, x: Any, weight: Array, bias: Array | None) -> Array:
         x, weight, bias = promote_dtype(x, weight, bias, dtype=self.dtype)

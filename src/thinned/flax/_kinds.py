@@ -3,6 +3,7 @@
 Flax's arrays have their channels last, and axis 0 is the batch.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -210,6 +211,8 @@ def rate_at(layer: Kind, step: Any, part: str = "") -> Any:
 
 def stated(rate: Any, step: int = 0) -> float:
     """A rate for the table of sites; of a schedule, what it is at a step."""
+    if isinstance(rate, jax.core.Tracer):
+        return math.nan  # learned, and not known before there are parameters
     return rate(step) if isinstance(rate, Schedule) else float(rate)
 
 

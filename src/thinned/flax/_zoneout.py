@@ -210,9 +210,7 @@ class LinenZoneoutCell(Zoned, Scoped, nn.RNNCellBase):
         super().__post_init__()
 
     @nn.compact
-    def __call__(
-        self, carry: Any, inputs: Any, deterministic: bool | None = None, rng: Any = None
-    ) -> Any:
+    def __call__(self, carry: Any, inputs: Any, deterministic: bool | None = None, rng: Any = None) -> Any:
         """The carry after one step, and the hidden state."""
         return self.call((carry, inputs), deterministic, rng)
 

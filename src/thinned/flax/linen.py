@@ -13,6 +13,7 @@ from thinned.errors import BindError
 from thinned.flax._attention import LinenAttentionDropout as AttentionDropout
 from thinned.flax._attention import LinenDotProductAttention as DotProductAttention
 from thinned.flax._attention import LinenDropKey as DropKey
+from thinned.flax._concrete import LinenConcreteDropout as ConcreteDropout
 from thinned.flax._connect import DropConnectDense
 from thinned.flax._depth import LinenLayerDrop as LayerDrop
 from thinned.flax._depth import LinenStochasticDepth as StochasticDepth
@@ -41,6 +42,7 @@ __all__ = [
     "AttentionDropout",
     "BatchDropout",
     "Bound",
+    "ConcreteDropout",
     "DotProductAttention",
     "DropBlock1d",
     "DropBlock2d",

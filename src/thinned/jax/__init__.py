@@ -5,6 +5,8 @@ from thinned.extras import need
 need("jax", "jax", "0.6")
 
 from thinned.jax._branch import stochastic_depth as stochastic_depth
+from thinned.jax._concrete import concrete_dropout as concrete_dropout
+from thinned.jax._connect import drop_connect as drop_connect
 from thinned.jax._functional import alpha_dropout as alpha_dropout
 from thinned.jax._functional import drop_block as drop_block
 from thinned.jax._functional import dropout as dropout
@@ -20,10 +22,16 @@ from thinned.jax._select import drop_head as drop_head
 from thinned.jax._select import drop_key as drop_key
 from thinned.jax._select import zoneout as zoneout
 from thinned.jax._subset import patch_dropout as patch_dropout
+from thinned.jax._trees import max_norm as max_norm
+from thinned.jax._trees import mixout as mixout
+from thinned.jax._trees import r_drop_loss as r_drop_loss
+from thinned.jax._trees import weight_drop as weight_drop
 
 __all__ = [
     "alpha_dropout",
+    "concrete_dropout",
     "drop_block",
+    "drop_connect",
     "drop_head",
     "drop_key",
     "dropout",
@@ -31,11 +39,15 @@ __all__ = [
     "gaussian_dropout",
     "gaussian_noise",
     "keep",
+    "max_norm",
+    "mixout",
     "normal",
     "patch_dropout",
+    "r_drop_loss",
     "stochastic_depth",
     "stochastic_relu",
     "uniform",
     "uniform_dropout",
+    "weight_drop",
     "zoneout",
 ]

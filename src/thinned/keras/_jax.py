@@ -61,6 +61,11 @@ def keep(x: Any, rate: Any, shape: Any = None, **address: Any) -> Any:
     return thinned.jax.keep(x.shape if shape is None else shape, rate, **address)
 
 
+def uniform(x: Any, share: Any, window: Any, **address: Any) -> Any:
+    """`thinned.jax.uniform` for an array."""
+    return thinned.jax.uniform(x.shape, share=share, window=window, **address)
+
+
 def conditional(
     kept: Any, run: Callable[[], Any], skip: Callable[[], Any], layers: Sequence[Any], inputs: Any
 ) -> Any:

@@ -70,6 +70,11 @@ def keep(x: Any, rate: Any, shape: Any = None, **address: Any) -> Any:
     return thinned.tensorflow.keep(keras.ops.shape(x) if shape is None else shape, rate, **address)
 
 
+def uniform(x: Any, share: Any, window: Any, **address: Any) -> Any:
+    """`thinned.tensorflow.uniform` for an array."""
+    return thinned.tensorflow.uniform(keras.ops.shape(x), share=share, window=window, **address)
+
+
 def conditional(
     kept: Any, run: Callable[[], Any], skip: Callable[[], Any], layers: Sequence[Any], inputs: Any
 ) -> Any:

@@ -57,6 +57,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "gaussian_noise": thinned.torch.gaussian_noise,
     "stochastic_relu": thinned.torch.relu_dropout,
     "drop_block": drop_block,
+    "drop_connect": thinned.torch.drop_connect,
     "drop_head": _drop_head,
     "drop_key": thinned.torch.drop_key,
     "zoneout": thinned.torch.zoneout,
@@ -106,6 +107,11 @@ def keep(x: Any, rate: Any, shape: Any = None, **address: Any) -> Any:
     if x.is_meta:
         return x != 0
     return thinned.torch.keep(x.shape if shape is None else shape, rate, device=x.device, **address)
+
+
+def uniform(x: Any, share: Any, window: Any, **address: Any) -> Any:
+    """`thinned.torch.uniform` for an array."""
+    return thinned.torch.uniform(x.shape, share=share, window=window, device=x.device, **address)
 
 
 def conditional(

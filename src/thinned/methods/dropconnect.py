@@ -131,6 +131,7 @@ ENTRIES = (
             "keras.layers.DropConnect",
         ),
         example="16, 4",
+        note='in Keras `per="batch"` by default; on TensorFlow `per="example"` makes copies of the weights',
         moments=moments,
         cost="a draw for each weight and example, forward and backward; no copy of the weights",
     ),
@@ -143,6 +144,7 @@ ENTRIES = (
             example="3, 4, 3",
             shape=(4, 3, *(8,) * ndim),
             cost="one pass over the weights; per example, a copy of them for each",
+            note="in JAX and TensorFlow, `dropout` of the kernel is it, for the batch; there is no layer",
         )
         for ndim in (1, 2)
     ),

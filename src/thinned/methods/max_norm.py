@@ -74,7 +74,8 @@ ENTRY = Entry(
         2014,
         "https://jmlr.org/papers/v15/srivastava14a.html",
     ),
-    layers=("torch.max_norm",),
+    layers=("torch.max_norm", "jax.max_norm", "keras.MaxNorm"),
+    note="in Keras a constraint; Keras' own also shrinks units within the ball, by 1e-7 over their norm a step",
     example="nn.Linear(16, 4), 3.0",
     cost="two passes over the weights",
 )

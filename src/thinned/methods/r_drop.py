@@ -65,7 +65,8 @@ ENTRY = Entry(
         2021,
         "https://arxiv.org/abs/2106.14448",
     ),
-    layers=("torch.r_drop", "torch.r_drop_loss"),
+    layers=("torch.r_drop", "torch.r_drop_loss", "jax.r_drop_loss", "keras.r_drop_loss"),
+    note="in JAX and Keras of the logits of two calls, which are two steps of a bound model",
     example="nn.Linear(16, 4), torch.ones(8, 16), torch.zeros(8, dtype=torch.int64)",
     cost="a second forward and backward pass",
 )

@@ -5,6 +5,7 @@ from thinned.extras import need
 need("tensorflow", "tensorflow", "2.18")
 
 from thinned.tensorflow._blocks import drop_block as drop_block
+from thinned.tensorflow._connect import drop_connect as drop_connect
 from thinned.tensorflow._functional import alpha_dropout as alpha_dropout
 from thinned.tensorflow._functional import dropout as dropout
 from thinned.tensorflow._functional import gaussian_dropout as gaussian_dropout
@@ -22,6 +23,7 @@ from thinned.tensorflow._select import zoneout as zoneout
 __all__ = [
     "alpha_dropout",
     "drop_block",
+    "drop_connect",
     "drop_head",
     "drop_key",
     "dropout",

@@ -4,6 +4,7 @@ from thinned.keras.layers.alpha import AlphaDropout as AlphaDropout
 from thinned.keras.layers.alpha import FeatureAlphaDropout as FeatureAlphaDropout
 from thinned.keras.layers.attention_dropout import AttentionDropout as AttentionDropout
 from thinned.keras.layers.batch_dropout import BatchDropout as BatchDropout
+from thinned.keras.layers.concrete_dropout import ConcreteDropout as ConcreteDropout
 from thinned.keras.layers.drop_block import DropBlock1D as DropBlock1D
 from thinned.keras.layers.drop_block import DropBlock2D as DropBlock2D
 from thinned.keras.layers.drop_block import DropBlock3D as DropBlock3D
@@ -24,12 +25,14 @@ from thinned.keras.layers.spatial import SpatialDropout3D as SpatialDropout3D
 from thinned.keras.layers.stochastic_depth import StochasticDepth as StochasticDepth
 from thinned.keras.layers.stochastic_relu import StochasticReLU as StochasticReLU
 from thinned.keras.layers.uniform_dropout import UniformDropout as UniformDropout
+from thinned.keras.layers.weight_drop import WeightDrop as WeightDrop
 from thinned.keras.layers.zoneout import Zoneout as Zoneout
 
 __all__ = [
     "AlphaDropout",
     "AttentionDropout",
     "BatchDropout",
+    "ConcreteDropout",
     "DropBlock1D",
     "DropBlock2D",
     "DropBlock3D",
@@ -51,5 +54,6 @@ __all__ = [
     "StochasticDepth",
     "StochasticReLU",
     "UniformDropout",
+    "WeightDrop",
     "Zoneout",
 ]
