@@ -5,6 +5,7 @@ data go to each node once and are shared there. A task streams its news, as a wo
 """
 
 import os
+import socket
 import warnings
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
@@ -20,6 +21,8 @@ from thinned.lab.task import Task, opened
 
 AHEAD = 2
 """Tasks given to Ray for each of its processors: the next are there when one ends, and thousands are not."""
+
+TIMEOUT_S = 10
 
 
 def run_all(
@@ -59,15 +62,30 @@ def run_all(
 def _connect(ray: Any, address: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that a study runs
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    _check_answer(address)
     try:
         ray.init(address=address, **quiet)
     except ConnectionError as error:
         if address != "auto":
-            raise ConfigurationError(
-                f"expected a Ray cluster at {address}; got {error}. Start one there with `ray start --head`, or "
-                "say auto for the one that this machine belongs to."
-            ) from error
+            raise _nobody(address, error) from error
         ray.init(include_dashboard=False, **quiet)
+
+
+def _check_answer(address: str) -> None:
+    """Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), TIMEOUT_S).close()
+        except OSError as error:
+            raise _nobody(address, error) from error
+
+
+def _nobody(address: str, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"expected a Ray cluster at {address}; got {error}. Start one there with `ray start --head`, or say auto for "
+        "the one that this machine belongs to."
+    )
 
 
 class _Cluster:
