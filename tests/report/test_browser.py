@@ -115,7 +115,7 @@ class TestTooltips:
         told = tab.locator("#picture-0 .hoverlayer .hovertext").first
         told.wait_for(timeout=5000)
 
-        assert "Dropout: 0.4 (0.1224 to 0.6776)" in told.text_content()
+        assert "Dropout: 0.40 (0.12 to 0.68)" in told.text_content()
         assert "5 runs: 0.1, 0.3, 0.4, 0.5, 0.7" in told.text_content()
 
 

@@ -54,7 +54,7 @@ class TestFigure:
             dots["error_x"]["array"][0],
         )
         assert 15 == len(runs["x"]) == len(runs["hovertext"])
-        assert "Dropout: 0.4 (0.1224 to 0.6776)<br>5 runs: 0.1, 0.3, 0.4, 0.5, 0.7" == dots["hovertext"][0]
+        assert "Dropout: 0.40 (0.12 to 0.68)<br>5 runs: 0.1, 0.3, 0.4, 0.5, 0.7" == dots["hovertext"][0]
 
     def test_lines_lie_in_bands(self):
         """A band and a line a series, and the logarithm where it was asked for."""

@@ -16,7 +16,9 @@ class TestSummary:
 
     def test_lines_go_from_somewhere_to_somewhere(self):
         """With intervals at both ends."""
-        assert "none goes from 90 (89.72 to 90.28) at 1 to 97 (96.72 to 97.28) at 100." in summary(LINES)
+        assert "none goes from 90.00 (89.72 to 90.28) at 1 to 97.00 (96.72 to 97.28) at 100." in summary(
+            LINES
+        )
 
     def test_a_map_has_a_lowest_and_a_highest(self):
         """What is NaN is neither."""

@@ -26,7 +26,7 @@ def page(facts: Facts, *, image: str, records: str, again: str, more: Sequence[s
         parts += [escaped(main.note)] if main.note else []
     if facts.answer.tables or facts.answer.charts:
         parts += ["## The figures", *map(table_of, facts.answer.tables)]
-    parts += [_folded(table(chart)) for chart in facts.answer.charts]
+    parts += [_folded(table(chart)) for chart in facts.answer.charts[:1]]
     parts += [
         "## How it was run",
         escaped(facts.how),
@@ -77,7 +77,7 @@ def _folded(found: Table) -> str:
 def _rows(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     rule = ["---", *["--:" if any(heads) else "---"] * (len(heads) - 1)]
     body = ([escaped(cell) for cell in row] for row in (heads, *rows))
-    lines = [f"| {' | '.join(row)} |".replace("|  |", "| |") for row in body]
+    lines = ["|" + "|".join(f" {cell} " if cell else " " for cell in row) + "|" for row in body]
     return "\n".join([lines[0], f"| {' | '.join(rule)} |", *lines[1:]])
 
 

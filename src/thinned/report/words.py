@@ -2,10 +2,12 @@
 
 import math
 
-from thinned.lab.answer import Cell, HeatMap, Picture, Series, Table
+from thinned.lab.answer import Cell, HeatMap, Picture, Series, Table, rounded
 from thinned.lab.statistics import Interval
 from thinned.report.scale import number, said
 
+MOST_DECIMALS = 6
+"""Beyond, numbers are written with an exponent."""
 MOST = 8
 """Series, or rows, that a summary names one by one."""
 
@@ -18,7 +20,7 @@ def summary(picture: Picture) -> str:
         >>> one = Interval(0.41, -0.1, 0.93, 5, 0.7)
         >>> chart = Chart("intervals", "Change", "arm", "points", (Series("", ("dropout",), (one,)),))
         >>> summary(chart)
-        'Change: points by arm. dropout 0.41 (-0.1 to 0.93).'
+        'Change: points by arm. dropout 0.41 (-0.10 to 0.93).'
     """
     if isinstance(picture, HeatMap):
         return f"{picture.title}, by {picture.x_label} and {picture.y_label}. {_extremes(picture)}"
@@ -26,7 +28,8 @@ def summary(picture: Picture) -> str:
     more = len(picture.series) - MOST
     if more > 0:
         told.append(f"And {more} more.")
-    return f"{picture.title}: {picture.y_label} by {picture.x_label}. {' '.join(told)}".strip()
+    axes = f"{picture.y_label}{f' by {picture.x_label}' if picture.x_label else ''}"
+    return f"{picture.title}: {axes}. {' '.join(told)}".strip()
 
 
 def table(picture: Picture) -> Table:
@@ -37,7 +40,7 @@ def table(picture: Picture) -> Table:
         >>> one = Interval(0.41, -0.1, 0.93, 5, 0.7)
         >>> chart = Chart("points", "Change", "rate", "points", (Series("dropout", (0.5,), (one,)),))
         >>> [cell.text for cell in table(chart).rows[0]]
-        ['0.5', '0.41 (-0.1 to 0.93)']
+        ['0.5', '0.41 (-0.10 to 0.93)']
     """
     if isinstance(picture, HeatMap):
         return Table(
@@ -56,10 +59,18 @@ def table(picture: Picture) -> Table:
 
 
 def interval(value: Interval) -> str:
-    """An estimate and where its interval lies; alone where it has none."""
+    """An estimate and where its interval lies, to two digits of its half width; alone where it has none.
+
+    Example:
+        >>> interval(Interval(-0.02817, -0.2694, 0.2131, 10, 0.3))
+        '-0.03 (-0.27 to 0.21)'
+    """
     if not has_interval(value):
         return number(value.estimate)
-    return f"{number(value.estimate)} ({number(value.low)} to {number(value.high)})"
+    half = (value.high - value.low) / 2
+    decimals = max(1 - math.floor(math.log10(half)), 0) if half > 0 else MOST_DECIMALS + 1
+    show = number if decimals > MOST_DECIMALS else lambda each: rounded(each, decimals)
+    return f"{show(value.estimate)} ({show(value.low)} to {show(value.high)})"
 
 
 def has_interval(value: Interval) -> bool:
