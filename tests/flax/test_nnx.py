@@ -379,3 +379,9 @@ def test_nothing_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tf.bind(Net(nnx.Rngs(0)), seed=0)(X)
+
+
+def test_rules_are_no_seed():
+    """`convert` says who takes them."""
+    with pytest.raises(TypeError, match=r"which only thinned\.torch\.convert takes"):
+        thinned.flax.convert(nnx.Sequential(nnx.Dropout(0.5)), {"*": 0.1})

@@ -19,6 +19,7 @@ ELSEWHERE = [
     f"{HERE}/test_schedules.py",
     f"{HERE}/test_dropconnect.py",
     f"{HERE}/test_structures.py",
+    f"{HERE}/test_weights.py",
     f"{HERE}/test_convert.py::TestConvert::test_other_noise",
     f"{HERE}/test_layers.py::TestDropout",
     f"{HERE}/test_layers.py::TestEvery::test_a_key_of_the_generator",

@@ -9,7 +9,7 @@ from thinned.flax._drawing import Drawing
 from thinned.flax._layers import Dropout
 from thinned.mask.address import seed64
 from thinned.mask.rate import threshold
-from thinned.methods.conversion import Report, drawn_by
+from thinned.methods.conversion import Report, check_no_rules, drawn_by
 
 _FUNCTIONS = {"bernoulli", "dot_product_attention"}
 
@@ -29,7 +29,7 @@ def convert(model: nnx.Module, seed: SupportsIndex | None = None) -> Report:
     Raises:
         RateError: a layer whose rate no threshold stands for; nothing is swapped then.
         AddressError: a seed outside its width.
-        TypeError: no NNX module.
+        TypeError: no NNX module; or rules, which PyTorch's `convert` takes, in the place of a seed.
 
     Example:
         >>> import thinned.flax
@@ -45,6 +45,7 @@ def convert(model: nnx.Module, seed: SupportsIndex | None = None) -> Report:
             "write thinned.flax.linen.Dropout where flax.linen.Dropout stands."
         )
     modules = [(".".join(map(str, path)), each) for path, each in nnx.iter_graph(model)]
+    check_no_rules(seed)
     found = [(name, each) for name, each in modules if type(each) is nnx.Dropout]
     for _, layer in found:
         threshold(layer.rate)

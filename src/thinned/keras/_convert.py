@@ -12,7 +12,7 @@ from thinned.keras._binding import site_layers
 from thinned.keras._names import check_model, walk
 from thinned.keras._swap import COUNTERPARTS, check_amount, stated, swap
 from thinned.mask.address import seed64
-from thinned.methods.conversion import Report, drawn_by
+from thinned.methods.conversion import Report, check_no_rules, drawn_by
 
 _FUNCTIONS = {"dropout", "stateless_dropout", "alpha_dropout", "Dropout", "bernoulli", "stateless_uniform"}
 
@@ -39,6 +39,7 @@ def convert(model: Any, seed: SupportsIndex | None = None) -> Report:
         RateError: a layer whose rate no threshold stands for; nothing is swapped then.
         AddressError: a seed outside its width.
         BindError: two layers would draw alike, with a seed.
+        TypeError: rules, which PyTorch's `convert` takes, in the place of a seed.
 
     Example:
         >>> import keras, thinned.keras
@@ -48,6 +49,7 @@ def convert(model: Any, seed: SupportsIndex | None = None) -> Report:
           drop: Dropout(rate=0.1)
     """
     check_model(model)
+    check_no_rules(seed)
     found = [(name, layer) for name, layer in walk(model) if type(layer) in COUNTERPARTS]
     for _, layer in found:
         check_amount(layer)

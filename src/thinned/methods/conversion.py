@@ -3,7 +3,7 @@
 import dis
 import inspect
 import itertools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType
 from typing import Any
@@ -98,3 +98,21 @@ def _is_attribute_of_self(code: CodeType, name: str) -> bool:
             owners.append(previous is not None and previous.argval == "self")
         previous = step
     return bool(owners) and all(owners)
+
+
+def check_no_rules(seed: object) -> None:
+    """Refuse rules by patterns where a seed is expected.
+
+    Raises:
+        TypeError: says who takes them.
+
+    Example:
+        >>> check_no_rules({"*.drop": 0.5})
+        Traceback (most recent call last):
+        TypeError: expected a seed, or none; got rules for '*.drop', which only thinned.torch.convert takes. Put ...
+    """
+    if isinstance(seed, Mapping):
+        raise TypeError(
+            f"expected a seed, or none; got rules for {', '.join(map(repr, seed))}, which only "
+            "thinned.torch.convert takes. Put the layers that you want into the model, or set their rates."
+        )
