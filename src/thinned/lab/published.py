@@ -110,7 +110,8 @@ def mistaken(rate: float, switches: dict[str, Any]) -> tuple[float, float]:
     """
     dropped = NormalDist().cdf(rate) if switches["mask"] == "randn" and rate else rate
     scale = 1 / (1 - rate) if switches["scale"] else 1.0
-    return dropped, (1 - dropped) * scale
+    # By the rate that the law has, so that what is kept is multiplied by the notebook's scale and nothing else.
+    return dropped, (1 - float(mask.quantise(dropped))) * scale
 
 
 def _switches(configuration: Configuration) -> dict[str, Any]:
