@@ -137,7 +137,10 @@ class TestStudy:
 
         assert (4, 0, ()) == (result.new, result.reused, result.failures)
         assert (2, 4) == (again.new, again.reused)
-        assert "on own data, over 3 paired seeds, test accuracy differs from that of without by" in again.sentence
+        assert (
+            "on own data, over 3 paired seeds, test accuracy differs from that of without by"
+            in again.sentence
+        )
         records = Store(tmp_path / "records.jsonl").read()
         assert ((), 6) == (records.damaged, len(records.records))
         assert {"does-dropout-help-mine"} == {record.study for record in records.records}
