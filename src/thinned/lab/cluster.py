@@ -83,8 +83,8 @@ def _check_answer(address: str) -> None:
 
 def _nobody(address: str, error: Exception) -> ConfigurationError:
     return ConfigurationError(
-        f"expected a Ray cluster at {address}; got {error}. Start one there with `ray start --head`, or say auto for "
-        "the one that this machine belongs to."
+        f"expected a Ray cluster at {address}; got {error}. Start one there with `ray start --head`, or say auto "
+        "for the one that this machine belongs to."
     )
 
 

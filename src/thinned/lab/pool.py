@@ -22,6 +22,9 @@ _COMMAND = (
     "import json, sys; sys.path = json.loads(sys.argv[1]); from thinned.lab.worker import serve; serve()"
 )
 
+ON_DEVICE = 2
+"""Workers of a device: while one draws the weights and the orders of its next cohort, the other keeps it busy."""
+
 ATTEMPTS = 2
 """A worker that dies may have met bad luck (kill -9, no memory left); twice at one trial is no accident."""
 
@@ -86,7 +89,7 @@ def run_all(
     Args:
         tasks: `configuration` and `seed` of each trial, plain values.
         where: `data` and `data_dir`, for `thinned.lab.data.load` in each worker.
-        jobs: how many workers at most, beside one for each other device.
+        jobs: how many workers at most, beside those of other devices.
         cohorts: which tasks are trained together; None trains each alone.
         inherited: open files that `where` speaks of, which workers must have; see `thinned.lab.data.shared`.
     """
@@ -96,7 +99,7 @@ def run_all(
     lanes = [
         Thread(target=crew.lane, args=(kind,), daemon=True)
         for kind, count in kinds.items()
-        for _ in range(min(jobs, count) if kind == "cpu" else 1)
+        for _ in range(min(jobs if kind == "cpu" else ON_DEVICE, count))
     ]
     for lane in lanes:
         lane.start()
@@ -174,7 +177,7 @@ class _Worker:
                 stream.close()  # type: ignore[union-attr]
 
 
-_parked: dict[tuple[str, str], _Worker] = {}
+_parked: dict[tuple[str, str], list[_Worker]] = {}
 """Workers of devices, which wait for the next study: to open a GPU takes seconds. They end with this process."""
 
 
@@ -211,7 +214,7 @@ class _Crew:
         if worker is not None and kind != "cpu" and not self._dismissed:
             with self._lock:
                 self._workers.discard(worker)
-                _parked[kind, json.dumps(self._where)] = worker
+                _parked.setdefault((kind, json.dumps(self._where)), []).append(worker)
         elif worker is not None:
             self._release(worker)
 
@@ -256,9 +259,8 @@ class _Crew:
         with self._lock:
             if self._dismissed:
                 return None
-            worker = _parked.pop((kind, json.dumps(self._where)), None)
-            if worker is None or worker.process.poll() is not None:
-                worker = _Worker(self._where, self._inherited)
+            waiting = _parked.get((kind, json.dumps(self._where)), [])
+            worker = waiting.pop() if waiting else _Worker(self._where, self._inherited)
             self._workers.add(worker)
             return worker
 

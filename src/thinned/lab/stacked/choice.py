@@ -27,8 +27,8 @@ ON_GPU = 1024
 LONGEST = 2.4e15
 """Operations of a cohort on a GPU at most, for the same reason: about a minute."""
 
-ROOM = 0.5
-"""The share of a GPU's free memory that a cohort may take."""
+ROOM = 0.4
+"""The share of a GPU's free memory that a cohort may take: `thinned.lab.pool.ON_DEVICE` of them share it."""
 
 
 def check_choice(how: str, device: str) -> None:

@@ -1,6 +1,7 @@
 """Many perceptrons of one shape: their parameters stacked on a leading axis, one product for a layer of all."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from thinned.lab.configuration import Configuration
 from thinned.lab.methods import METHODS
 from thinned.lab.models import mlp
 from thinned.lab.stacked.layers import Normalisation, Where, activation
+from thinned.lab.stacked.orders import threads_beside
 from thinned.methods import gaussian_noise
 from thinned.methods.law import THIN
 from thinned.torch._stack_draws import Perturbation
@@ -109,7 +111,8 @@ def _initial(
 ) -> dict[str, Tensor]:
     """Each parameter of all networks: what `mlp` gives for their seeds; it depends on nothing else."""
     seeds = list(dict.fromkeys(seed for _, seed in trials))
-    alone = [mlp(features, classes, trials[0][0], seed).state_dict() for seed in seeds]
+    with ThreadPoolExecutor(threads_beside(device)) as pool:
+        alone = list(pool.map(lambda seed: mlp(features, classes, trials[0][0], seed).state_dict(), seeds))
     order = {seed: place for place, seed in enumerate(seeds)}
     places = torch.tensor([order[seed] for _, seed in trials], device=device)
     return {

@@ -15,6 +15,11 @@ _AHEAD = 2
 """Epochs whose orders wait."""
 
 
+def threads_beside(device: torch.device) -> int:
+    """How many threads may draw on the processor: one where it trains too, several where a device does."""
+    return 1 if device.type == "cpu" else min(8, os.cpu_count() or 1)
+
+
 class Orders:
     """Permutations of the training examples, epoch by epoch; equal seeds share theirs.
 
@@ -30,8 +35,7 @@ class Orders:
         places = {seed: place for place, seed in enumerate(self._distinct)}
         self._places = torch.tensor([places[seed] for seed in seeds], device=device)
         self._count, self._epochs, self._device = count, epochs, device
-        threads = 1 if device.type == "cpu" else min(8, os.cpu_count() or 1)
-        self._pool = ThreadPoolExecutor(threads)
+        self._pool = ThreadPoolExecutor(threads_beside(device))
         self._waiting: dict[int, list[Future[Tensor]]] = {}
 
     def __enter__(self) -> Self:

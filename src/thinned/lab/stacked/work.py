@@ -64,6 +64,8 @@ def _trained(
         trials, data, device, lambda n, epoch: tell({"trial": numbers[n], "epoch": epoch})
     )
     took = time.perf_counter() - begin
+    if device != "cpu":
+        torch.cuda.empty_cache()  # before anyone is told: the next cohorts are sized by what is free
     name = "cpu" if device == "cpu" else torch.cuda.get_device_name(device)
     common = {
         "started": started.isoformat(timespec="seconds"),
