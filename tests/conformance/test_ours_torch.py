@@ -5,8 +5,8 @@ import thinned.torch as tt
 from thinned.conformance.pytest import parametrize_with_checks
 
 LAYERS = [
-    tt.Dropout, tt.Dropout1d, tt.Dropout2d, tt.Dropout3d, tt.AlphaDropout, tt.FeatureAlphaDropout, tt.GaussianDropout,
-    tt.UniformDropout, tt.GaussianNoise, tt.BatchDropout, tt.DropPath, tt.dropout,
+    tt.Dropout, tt.Dropout1d, tt.Dropout2d, tt.Dropout3d, tt.AlphaDropout, tt.FeatureAlphaDropout,
+    tt.GaussianDropout, tt.UniformDropout, tt.GaussianNoise, tt.BatchDropout, tt.DropPath, tt.dropout,
 ]  # fmt: skip
 
 

@@ -87,7 +87,7 @@ class TestSubjects:
             nn.Dropout,
             nn.Dropout(0.3),
             lambda: nn.Dropout(0.3),
-            lambda p: nn.Dropout(p),
+            lambda p: nn.Dropout(p, inplace=False),
             nn.functional.dropout,
         ],
         ids=["class", "layer", "made", "made at a rate", "function"],

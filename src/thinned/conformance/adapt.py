@@ -170,8 +170,8 @@ def _rate_word(cls: Any) -> str:
         if name.lower() in ROLES["rate"] | ROLES["keep"] and each.kind is not each.POSITIONAL_ONLY:
             return name
     raise SubjectError(
-        f"expected {cls.__qualname__} to be made from a rate, called one of {', '.join(sorted(ROLES['rate']))}; got "
-        f"{cls.__qualname__}{making(cls)}. Give a function that makes it: `lambda rate: ...`."
+        f"expected {cls.__qualname__} to be made from a rate, called one of {', '.join(sorted(ROLES['rate']))}; "
+        f"got {cls.__qualname__}{making(cls)}. Give a function that makes it: `lambda rate: ...`."
     )
 
 

@@ -1,4 +1,4 @@
-"""Where a subject is measured: its samples, made once and read by many checks, and the share of the false alarms."""
+"""Where a subject is measured: its samples, made once and read by many checks, and the false alarms' share."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,6 +111,7 @@ class Bench:
     def sampled(self, rate: float, x: Any, instance: Instance, calls: int | None = None) -> Sample:
         """The same of an instance of one's own."""
         shape = [size for axis, size in enumerate(x.shape) if axis not in self.claim.shared]
+        shape = shape[:2] if self.claim.law == BLOCK else shape
         calls = calls or int(np.clip(DRAWS // max(1, int(np.prod(shape))), 4, CALLS))
         outputs = [
             self.runtime.numpy(instance(self.runtime.array(x))).astype(np.float64) for _ in range(calls)
@@ -120,8 +121,8 @@ class Bench:
     def observed(self) -> tuple[float, float]:
         """The share of events that really happen, and how far that may be from its chance.
 
-        What is independent, or the same in another mode, is asked of the subject as it is: a wrong rate is told once,
-        by the check of the rate.
+        What is independent, or the same in another mode, is asked of the subject as it is: a wrong rate is told
+        once, by the check of the rate.
 
         Raises:
             NotApplicableError: nothing is ever dropped, or everything.

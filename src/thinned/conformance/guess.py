@@ -44,8 +44,8 @@ def kind_of(thing: Any) -> str:
         return kind
     if inspect.isclass(thing) or not callable(thing):
         raise SubjectError(
-            f"expected a function or a layer of PyTorch, JAX, Flax, Equinox, Keras, TensorFlow, MXNet or NumPy; got "
-            f"{_named(thing)}. State kind= as one of {', '.join(KINDS)}, or wrap it in a function `f(x, rate)`."
+            "expected a function or a layer of PyTorch, JAX, Flax, Equinox, Keras, TensorFlow, MXNet or NumPy; "
+            f"got {_named(thing)}. State kind= as one of {', '.join(KINDS)}, or wrap it in a function `f(x, rate)`."
         )
     if is_factory(thing):
         try:
@@ -97,10 +97,8 @@ def framework_of(function: Callable[..., Any]) -> str:
 def _named_packages(function: Any, seen: set[int]) -> Iterator[str]:
     """Packages of the globals that its code and the functions it calls name."""
     function = inspect.unwrap(getattr(function, "func", function))
-    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
-    scope = getattr(function, "__globals__", None) or getattr(
-        getattr(type(function), "__call__", None), "__globals__", {}
-    )
+    call = function if hasattr(function, "__code__") else type(function).__call__
+    code, scope = getattr(call, "__code__", None), getattr(call, "__globals__", {})
     if code is None or id(code) in seen:
         return
     seen.add(id(code))

@@ -42,8 +42,8 @@ def keep_rate(measured: Sequence[tuple[float, float, float]]) -> str:
     """The mistake that keeps what was measured, at every rate at which it was.
 
     Args:
-        measured: at each rate: the share that was kept, the probability of dropping that was asked for, and how far the
-            measurement may be from what it measures.
+        measured: at each rate: the share that was kept, the probability of dropping that was asked for, and how far
+            the measurement may be from what it measures.
 
     Example:
         >>> keep_rate([(0.3091, 0.5, 0.007)])
@@ -54,7 +54,8 @@ def keep_rate(measured: Sequence[tuple[float, float, float]]) -> str:
         pairs = list(zip(measured, guesses, strict=True))
         off = [abs(guess - (1 - p)) > stray for (_, p, stray), (guess, _) in pairs]
         if any(off) and all(abs(kept - guess) <= stray for (kept, _, stray), (guess, _) in pairs):
-            return guesses[off.index(True)][1]
+            words: str = guesses[off.index(True)][1]
+            return words
     return NOTHING
 
 

@@ -27,8 +27,8 @@ def parametrize_with_checks(
 ) -> Any:
     """Run every check on every subject, as a test each.
 
-    The test that is decorated takes `subject` and `check`, and calls `check(subject)`. A check that does not apply is
-    skipped with its reason; a limit is an expected failure, or with `strict` a failure; an expected failure that
+    The test that is decorated takes `subject` and `check`, and calls `check(subject)`. A check that does not apply
+    is skipped with its reason; a limit is an expected failure, or with `strict` a failure; an expected failure that
     passes is a failure.
 
     Args:

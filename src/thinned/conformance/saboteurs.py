@@ -1,7 +1,7 @@
 """One saboteur for each check: a dropout for PyTorch with one mistake, which that check must find.
 
-What else a mistake shows in is listed with it; every other check must pass it, so that a report names what is wrong and
-nothing more. `Right` makes none, and passes them all.
+What else a mistake shows in is listed with it; every other check must pass it, so that a report names what is wrong
+and nothing more. `Right` makes none, and passes them all.
 """
 
 import math
@@ -132,7 +132,8 @@ class HasAPeriod(Right):
         if x.numel() <= 2**20:
             return super().draw(x)
         few = torch.rand(2**20)
-        return few.repeat(-(-x.numel() // 2**20))[: x.numel()].reshape(x.shape)
+        many = few.repeat(-(-x.numel() // 2**20))
+        return many[: x.numel()].reshape(x.shape)
 
 
 class ScalesTwice(Right):
@@ -214,7 +215,7 @@ class EverySecondCall(Right):
     """Draws at every second call only."""
 
     def draw(self, x: Tensor) -> Tensor:  # noqa: D102
-        kept = self.__dict__.pop("kept", None)
+        kept: Tensor | None = self.__dict__.pop("kept", None)
         if kept is not None and kept.shape == x.shape:
             return kept
         draws = self.__dict__["kept"] = super().draw(x)
@@ -258,7 +259,7 @@ class _Once(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient * ctx.saved_tensors[0], None
 
 
@@ -266,7 +267,7 @@ class DifferentiatesOnce(Right):
     """Has a gradient that has none."""
 
     def apply_to(self, x: Tensor, mask: Tensor, factor: float) -> Tensor:  # noqa: D102
-        found: Tensor = _Once.apply(x, (mask * factor).to(x.dtype))
+        found: Tensor = _Once.apply(x, (mask * factor).to(x.dtype))  # type: ignore[no-untyped-call]
         return found
 
 

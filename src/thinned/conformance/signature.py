@@ -95,7 +95,8 @@ def making(cls: type) -> inspect.Signature:
     """
     found = inspect.signature(cls)
     if all(each.kind in {each.VAR_POSITIONAL, each.VAR_KEYWORD} for each in found.parameters.values()):
-        own = list(inspect.signature(cls.__init__).parameters.values())
+        constructor = next(vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
+        own = list(inspect.signature(constructor).parameters.values())
         return inspect.Signature(own[1:])
     return found
 

@@ -12,8 +12,8 @@ class Instance(Protocol):
     """One implementation at one rate.
 
     `raw(x, *token)` is one call in training; a token is the randomness of one call where that is an argument of the
-    subject, and empty where the subject finds it itself. Some make a call to get from one token to the next: `shape`
-    is then that of its input, and set by the bench.
+    subject, and empty where the subject finds it itself. Some make a call to get from one token to the
+    next: `shape` is then that of its input, and set by the bench.
     """
 
     @property

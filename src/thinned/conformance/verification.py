@@ -1,5 +1,6 @@
 """`thinned.verify`: every check on one subject."""
 
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -219,8 +220,8 @@ def _tried(bench: Bench) -> None:
     except Exception as error:
         raise SubjectError(
             f"expected {bench.subject.name} (taken for a {bench.subject.kind}) to take {bench.runtime.name} "
-            f"float32 of shape {bench.claim.shape} at rate {bench.rate:g}; it raised {type(error).__name__}: {error}. "
-            "State kind=, method=, shape= or rate=, or wrap it in a function `f(x, rate)`."
+            f"float32 of shape {bench.claim.shape} at rate {bench.rate:g}; it raised {type(error).__name__}: "
+            f"{error}. State kind=, method=, shape= or rate=, or wrap it in a function `f(x, rate)`."
         ) from error
     if y.shape != bench.claim.shape:
         raise SubjectError(
@@ -252,5 +253,5 @@ def _outcome(check: Check, bench: Bench, reason: str | None) -> Outcome:
 
 
 def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = re.sub(r"\x1b\[[0-9;]*m", "", " ".join(str(error).split()))
     return text if len(text) <= 160 else text[:157] + "..."

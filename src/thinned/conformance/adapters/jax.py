@@ -24,7 +24,7 @@ class Jax(Runtime):
     @property
     def dtypes(self) -> tuple[str, ...]:  # type: ignore[override]
         """With float64 where that is switched on."""
-        wide = ("float64",) if jax.config.jax_enable_x64 else ()
+        wide = ("float64",) if getattr(jax.config, "jax_enable_x64", False) else ()
         return ("float32", *wide, "float16", "bfloat16")
 
     def array(self, x: Any, dtype: str = "float32") -> Any:

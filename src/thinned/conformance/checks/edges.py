@@ -59,7 +59,7 @@ def rate_one(bench: Bench) -> str:
     found = bench.numpy(dx)
     if not np.array_equal(found, np.zeros_like(found)):
         raise FailedError(
-            f"{float(np.isnan(found).mean()):.3g} of the gradient is NaN, {float((found != 0).mean()):.3g} is not 0",
+            f"{np.isnan(found).mean():.3g} of the gradient is NaN, {(found != 0).mean():.3g} is not 0",
             "zeros",
             "the branch that is not taken divides by 0, and 0 times infinity is NaN in its gradient",
         )

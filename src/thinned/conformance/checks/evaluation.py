@@ -19,7 +19,9 @@ def identity_in_evaluation(bench: Bench) -> str:
         ratio = float((y.astype(np.float64) * x).sum() / (x.astype(np.float64) ** 2).sum())
         words = "it still drops: does it look at the mode?" if zeros > 0.01 else ""
         if not words and abs(ratio - (1 - bench.rate)) < 1e-3:
-            words = f"it scales by 1 - p = {1 - bench.rate:g} in evaluation, as the original paper does, and in training too?"
+            words = (
+                f"it scales by 1 - p = {1 - bench.rate:g} in evaluation, as the paper does: and in training?"
+            )
         raise FailedError(f"{zeros:.3g} of it is 0, and output over input is {ratio:.4g}", "the input", words)
     return "the input, to the bit"
 
@@ -72,7 +74,7 @@ def repeats(bench: Bench) -> str:
         raise FailedError(
             f"{float((first != again).mean()):.3g} of the outputs differ under the same seed",
             "the same, to the bit",
-            "its randomness comes from somewhere that nothing seeds: the clock, os.urandom, a generator of its own?",
+            "nothing seeds what it draws from: the clock, os.urandom, a generator of its own?",
         )
     if np.array_equal(first, other):
         raise FailedError(

@@ -1,9 +1,9 @@
 """Independence: of elements, rows, channels, calls and layers.
 
-Two independent events of chance r agree with chance r^2 + (1 - r)^2. Each test counts how often two slices of a sample
-agree, over as many draws as they have, and takes its bound from Bernstein's inequality, with the false alarms shared
-by all pairs. The chance r is the one that the sample shows, so that a wrong rate is not told as a dependence; where it
-may be d off, the expected agreement may be 2 |2 r - 1| d + 2 d^2 off.
+Two independent events of chance r agree with chance r^2 + (1 - r)^2. Each test counts how often two slices of a
+sample agree, over as many draws as they have, and takes its bound from Bernstein's inequality, with the false
+alarms shared by all pairs. The chance r is the one that the sample shows, so that a wrong rate is not told as a
+dependence; where it may be d off, the expected agreement may be 2 |2 r - 1| d + 2 d^2 off.
 """
 
 from typing import Any

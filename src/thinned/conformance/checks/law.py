@@ -8,6 +8,7 @@ from thinned.conformance.checks.check import wrong
 from thinned.conformance.claim import ALPHA, BLOCK, NORMAL, SELECT, UNIFORM
 from thinned.conformance.outcome import FailedError, NotApplicableError
 from thinned.methods.alpha import affine
+from thinned.methods.bounds import stray_of_seen
 
 ROUNDING = 4 * 2.0**-24
 """Relative, of a scale in float32: 1 - p, its quotient, the product, and the comparison's own quotient."""
@@ -27,6 +28,8 @@ def keep_rate(bench: Bench) -> str:
     for rate in bench.rates:
         sample = bench.sample(rate)
         stray = bench.claim.stray_of_kept(sample.independent, rate, alarm)
+        if bench.claim.law == BLOCK:
+            stray = _stray_of_blocks(sample, alarm)
         measured.append((float(sample.events.mean()), rate, stray))
     for kept, rate, stray in measured:
         expected = bench.claim.chance(rate)
@@ -40,6 +43,15 @@ def keep_rate(bench: Bench) -> str:
         for rate in bench.rates:
             _same_everywhere(bench.sample(rate), alarm)
     return "keeps " + ", ".join(f"{kept:.4f} at rate {rate:g}" for kept, rate, _ in measured)
+
+
+def _stray_of_blocks(sample: Sample, alarm: float) -> float:
+    """Each channel of a sample is one draw of a share; where all channels have one mask, each sample is."""
+    events = sample.events
+    if bool((events == events[:, :, :1]).all()):
+        events = events[:, :, :1]
+    shares = events.reshape(int(np.prod(events.shape[:3])), -1).mean(axis=1)
+    return stray_of_seen(shares.size, float(shares.var(ddof=1)), alarm)
 
 
 def _same_everywhere(sample: Sample, alarm: float) -> None:

@@ -103,7 +103,7 @@ def half_rate_zero(bench: Bench) -> str:
             raise FailedError(
                 f"{dtype}: {dropped:.3g} of the elements changed at rate 0",
                 "none",
-                f"a uniform of {BITS[dtype]} bits is 0 with chance {step:.2g}, and `rand > 0` drops it: draw in float32"
+                f"a uniform of {BITS[dtype]} bits is 0 with chance {step:.2g}, and `rand > 0` drops it"
                 if near
                 else "",
             )
