@@ -1,6 +1,7 @@
 """Plans run on CUDA tensors by the Triton kernel, where there is one: `kernels.gpu` for tensors."""
 
 import importlib.util
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, lru_cache
 from typing import Any
 
@@ -30,13 +31,23 @@ def kernels() -> Any:
     return gpu
 
 
+def current(device: torch.device) -> AbstractContextManager[object]:
+    """Makes a device the current one, which is where Triton launches; nothing where it is already."""
+    if device.type != "cuda" or device.index == torch.cuda.current_device():
+        return _HERE
+    return torch.cuda.device(device)
+
+
+_HERE = nullcontext()
+
+
 def thin(op: int, x: Tensor, y: Tensor, how: Plan, address: Coordinates, residual: Tensor | None) -> None:
     """`y = k x s` and its fused forms, for contiguous tensors."""
     size = x.numel()
     if not size:
         return
     rows, added = how.rows(), x if residual is None else residual
-    with torch.cuda.device(x.device) if x.is_cuda else torch.no_grad():  # Triton launches on the current one
+    with current(x.device):
         if len(rows.bases) == 1 and rows.inner == 1 and not rows.bases[0]:
             kernels().thin_row(op, x, added, y, size, how.threshold, how.scale, address)
         else:

@@ -97,7 +97,7 @@ def _forward(z: Tensor, bias: Tensor | None, masks: Masks, step: int, draw: int)
     if z.dtype == torch.float32 and _gpu.serves(z):
         z, y = z.contiguous(), torch.empty_like(z, memory_format=torch.contiguous_format)
         bias = None if bias is None else bias.contiguous()
-        with torch.cuda.device(z.device):
+        with _gpu.current(z.device):
             _gpu.kernels().thin_stack(
                 z, bias, y, masks.seed_table, masks.levels, masks.scales, tuple(z.shape), masks.site, step, draw,
                 draws=masks.draws,
@@ -122,7 +122,7 @@ def _backward(gradient: Tensor, y: Tensor, masks: Masks) -> Tensor:
     if gradient.dtype == torch.float32 and _gpu.serves(gradient):
         gradient = gradient.contiguous()
         below = torch.empty_like(gradient)
-        with torch.cuda.device(gradient.device):
+        with _gpu.current(gradient.device):
             _gpu.kernels().relu_gradient_stack(gradient, y, below, masks.scales, tuple(y.shape))
         return below
     if masks.draws:

@@ -67,7 +67,7 @@ class Written:
         y = torch.empty((len(self.seeds), *shape), dtype=self.dtype, device=device)
         kind = self.settings[0].draw
         if self.dtype == torch.float32 and _gpu.serves(y):
-            with torch.cuda.device(device):
+            with _gpu.current(y.device):
                 _gpu.kernels().write_stack(
                     y, *self.tables, y[0].numel(), len(self.seeds), self.site, step, draw, kind
                 )
