@@ -20,7 +20,7 @@ SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
 HALF = SHARES.index(0.5)
 
 KEPT = Metric("kept", "accuracy kept without units", "percentage points", 100, 2, 1)
-ALIKE = Metric("alike", "mean |correlation| of units", "", 1, 3, -1)
+ALIKE = Metric("alike", "mean |correlation| of units", "of |r|", 1, 3, -1)
 ZEROS = Metric("zeros", "share of zero activations", "percentage points", 100, 2, 1)
 
 

@@ -27,7 +27,7 @@ MARGIN, ROUNDING = 0.01, 1e-10
 
 SMOOTH, KINKED = "tanh", "ReLU"
 
-SENSITIVITY = Metric("log_sensitivity", "logarithm of the sensitivity to inputs", "", 1, 3, -1)
+SENSITIVITY = Metric("log_sensitivity", "logarithm of the sensitivity to inputs", "log units", 1, 3, -1)
 
 
 def arms(base: Configuration, scope: Scope) -> Mapping[str, Configuration]:
@@ -139,7 +139,8 @@ def _sentence(
 
 def _trained(sensitivity: Contrast, loss: Contrast) -> str:
     size = sensitivity.name.rpartition(" ")[2]
-    return f"at {size} {_as_ratio(sensitivity)} times the sensitivity and {loss.show(TEST_LOSS)} of test loss"
+    times = _as_ratio(sensitivity)
+    return f"at size {size} a sensitivity {times} times as large and {loss.show(TEST_LOSS)} of test loss"
 
 
 def _as_ratio(each: Contrast) -> str:
@@ -161,7 +162,7 @@ def _ratios(records: Sequence[Record]) -> Chart:
         "lines",
         "Growth of the loss under noise on the inputs, over what the second order predicts",
         "standard deviation of the noise (inputs from 0 to 1)",
-        "measured / predicted growth of the loss",
+        "measured / predicted growth",
         tuple(
             series(label, SIZES, [final(records, arm, f"{kind}_ratio[{i}]") for i in range(len(SIZES))])
             for arm, kind, label in drawn
