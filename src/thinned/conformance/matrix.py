@@ -33,10 +33,10 @@ AREAS = {
 HEAD = """# Conformance of third parties
 
 What `thinned verify` finds in implementations that are not ours. This page is written by
-`python -m thinned.conformance.matrix > docs/conformance.md`, which runs every check on every subject, on a CPU. All
-statistical checks of one subject together fail a right one with a chance of at most 1e-6. *Wrong* is wrong in
-ordinary use; a *limit* is what one should know. `-` stands where no check of the column applies, with the reasons in
-`thinned verify`'s own output.
+`python -m thinned.conformance.matrix > docs/conformance.md`, which runs every check on every subject, on a CPU.
+All statistical checks of one subject together fail a right one with a chance of at most 1e-6. *Wrong* is wrong in
+ordinary use; a *limit* is what one should know. `-` stands where no check of the column applies, with the reasons
+in `thinned verify`'s own output.
 """
 
 CHECKING = """

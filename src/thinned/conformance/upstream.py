@@ -45,7 +45,7 @@ NOTES = (
         "Keras' layers take their randomness from a `SeedGenerator`, whose state goes on at each call. What is "
         "computed again in the backward pass is one more call, and has another mask than the loss had: the "
         "gradient is that of another network. On JAX the state is an argument, and all is well. On PyTorch "
-        "`Dropout` escapes, because it draws from PyTorch's own generator, which `torch.utils.checkpoint` restores.",
+        "`Dropout` escapes: it draws from PyTorch's own generator, which `torch.utils.checkpoint` restores.",
         "import os; os.environ['KERAS_BACKEND'] = 'torch'\n"
         "import keras, torch\n"
         "layer = keras.layers.SpatialDropout1D(0.5)\n"
