@@ -130,15 +130,17 @@ class TestKill:
 
     @pytest.mark.slow
     def test_no_finished_run_is_lost_and_none_is_trained_twice(self, tmp_path):
-        """Killed again and again, the study ends with the records of one that nobody touched.
+        """Killed again and again, a study of two stages ends with the records of one that nobody touched.
 
-        It runs until it is complete: every attempt keeps what the ones before it saved.
+        The second stage is what the first one's records say, so they must say the same. It runs until it is
+        complete: every attempt keeps what the ones before it saved.
         """
         moments = random.Random(2014)  # noqa: S311 - the moments of kills are no secret
         code = (
             "import sys; from pathlib import Path; from thinned.lab import Study\n"
-            "Study('dropout', data='digits', seeds=4, settings={'hidden': (16, 16), 'epochs': 30},"
-            " out=Path(sys.argv[1]), jobs=2).run()"
+            "from tests.lab.test_stages import TWO\n"
+            "Study(TWO, data='digits', seeds=2, settings={'hidden': (16, 16), 'epochs': 30},"
+            " out=Path(sys.argv[1]), jobs=2, stacked='never').run()"
         )
         store = Store(tmp_path / "killed" / "records.jsonl")
         kills, saved = 0, 0
