@@ -5,6 +5,7 @@
 writes the page: what is measured comes from the audits, what is judged by hand stands in `JUDGED`.
 """
 
+import sys
 import time
 import warnings
 from importlib.metadata import version
@@ -135,11 +136,59 @@ def audited(name):
     return report, time.monotonic() - began
 
 
-if __name__ == "__main__":
-    import sys
+JUDGED = {
+    "BERT": "Clean, and rightly: each of its 11 places drops attention, a branch before its "
+    "sum, or the pooled output.",
+    "GPT-2": "Clean, and rightly: the dropout of the embeddings stands on a sum that is no residual one.",
+    "ViT": "True: the published configuration has hidden and attention rates of 0, and its "
+    "layers are made with them.",
+    "T5": "Clean, and rightly: both stacks end in dropout, which the decoder and the head read.",
+    "Whisper": "Clean. F.dropout acts on what comes from convolutions, but over time and "
+    "features, which no later "
+    "convolution reads.",
+    "Llama": "Clean: it has no dropout layer, and its attention draws nothing at its rate of 0.",
+    "ResNet": "Clean. Stochastic depth stands before batch normalisations, but leaves out "
+    "whole branches; the rule of "
+    "the variance shift speaks of dropped units.",
+    "ConvNeXt": "True: the two dropouts of each block's MLP have rate 0, which no argument of "
+    "create_model sets.",
+    "ViT (timm)": "Clean. Stochastic depth follows dropout in each branch, and drops another thing.",
+    "EfficientNet": "Clean. Six DropPath layers are never called, in blocks without a shortcut; "
+    "other blocks of the "
+    "same class call theirs, so nothing is reported.",
+}
+"""What a person found in the model's source, of what the audit reports and of what it does not."""
 
-    for name in sys.argv[1:] or FAMILIES:
+
+def page():
+    """What the audits found, and what was judged of it by hand."""
+    packages = ("torch", "transformers", "timm")
+    versions = ", ".join(f"{name} {version(name).partition('+')[0]}" for name in packages)
+    lines = [
+        "# Ten families of models\n",
+        "Small ones, from configurations, with nothing downloaded: what `thinned audit` "
+        "reports of each, and what a",
+        f"person found who read their source. By `python -m tests.diagnosis.families`, with {versions}.\n",
+        "| family | modules | places that drop | draws in a pass | errors, warnings, notes |",
+        "|---|---|---|---|---|",
+    ]
+    told = []
+    for name, make in FAMILIES.items():
         report, took = audited(name)
-        print(f"===== {name}: {took:.1f} s", version("timm"), report.facts)
-        for f in report:
-            print(" ", f.severity, f.rule, f.place, "| +", len(f.more), "|", f.evidence)
+        facts = report.facts
+        counts = ", ".join(str(report.counts(each)) for each in ("error", "warning", "note"))
+        lines.append(f"| {name} | {facts['modules']} | {facts['sites']} | {facts['draws']:,} | {counts} |")
+        told.append(f"\n## {name}\n\n{make.__doc__}\n")
+        for finding in report:
+            more = f" and {len(finding.more)} more" if finding.more else ""
+            told.append(
+                f"- {finding.severity}, [{finding.rule}]({finding.rule}.md): `{finding.place.module}` "
+                f"({finding.place.kind}){more}. {finding.evidence}"
+            )
+        told.append(("\n" if len(report) else "") + f"By hand: {JUDGED[name]}")
+        print(f"{name}: {took:.1f} s", file=sys.stderr)
+    return "\n".join(lines + told) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

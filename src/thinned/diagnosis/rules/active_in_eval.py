@@ -1,5 +1,6 @@
 """Dropout that goes on in evaluation."""
 
+import math
 from collections.abc import Iterator
 
 from torch import Tensor
@@ -39,7 +40,7 @@ def equal(a: Tensor, b: Tensor) -> bool:
 def like_dropout(drop: Drop) -> bool:
     """Whether a draw drops or scales data, and does not sample it (the noise of a VAE is centred on 0)."""
     if drop.kind == "noise" and drop.noise is not None:
-        chance = 5 * drop.noise.spread / max(1, drop.noise.count) ** 0.5
+        chance = 5 * drop.noise.spread / math.sqrt(max(1, drop.noise.count))
         return drop.noise.mean > max(0.2, chance)
     return drop.kind in {"mask", "alpha", "opaque"}
 
@@ -124,4 +125,5 @@ def make():
         "https://github.com/pytorch/pytorch/issues/124464 (attention's dropout_p in evaluation)",
         "https://github.com/karpathy/nanoGPT/issues/240",
     ),
+    frameworks=("flax", "keras"),
 )

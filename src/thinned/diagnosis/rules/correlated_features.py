@@ -76,5 +76,4 @@ def make():
         "https://arxiv.org/abs/1411.4280",
         "Ghiasi, Lin, Le, 'DropBlock', 2018, https://arxiv.org/abs/1810.12890",
     ),
-    frameworks=("keras",),
 )

@@ -69,5 +69,4 @@ def make():
     return model, torch.rand(32, 64)
 """,
     check=check,
-    frameworks=("keras",),
 )

@@ -80,4 +80,5 @@ def make():
     return Net(), torch.rand(32, 64)
 """,
     check=check,
+    frameworks=("flax", "keras"),
 )
