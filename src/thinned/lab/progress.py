@@ -130,8 +130,10 @@ class Terminal:
         self._records.append(record)
         self._bar.update(self._task, description=self._counted())
         if self._design is not None and (self._done == self._runs or time.monotonic() - self._drawn >= PAUSE):
-            table = so_far(self._design, self._records, limit=SHOWN)
-            self._live.update(Group(table, self._bar))
+            # Four lines an arm, after the head and the bar: what is longer than the screen loses its end.
+            limit = min(SHOWN, max((self._console.height - 4) // 4, 2))
+            table = so_far(self._design, self._records, limit=limit)
+            self._live.update(Group(self._bar, table))
             self._drawn = time.monotonic()
 
     def _counted(self) -> str:
