@@ -4,8 +4,9 @@ import pytest
 
 from thinned.conformance import prepare
 from thinned.conformance.checks import CHECKS
+from thinned.conformance.mistakes import Right
 from thinned.conformance.outcome import NOT_APPLICABLE, PASSED
-from thinned.conformance.saboteurs import SABOTEURS, Right
+from thinned.conformance.saboteurs import SABOTEURS
 
 DEAR = {"compiled_law", "compiled_equals_eager", "many_elements"}
 """Checks of a second or more, run on the right one and on their own saboteurs."""
