@@ -63,7 +63,7 @@ class TestEvery:
         made, x = model(configuration), examples().test_x
         # Each sum of 6 products and a bias errs by at most 7 eps of the sum of their sizes, here in two layers.
         hidden = x @ made.fc1.weight.abs().T + made.fc1.bias.abs()
-        size = float((hidden @ made.out.weight.abs().T + made.out.bias.abs()).max())
+        size = (hidden @ made.out.weight.abs().T + made.out.bias.abs()).max().item()
 
         found = measure(made, examples(), context(configuration))
         assert found["all_scaling"] <= 2 * 14 * torch.finfo(torch.float32).eps * size

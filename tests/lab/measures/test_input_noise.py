@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from tests.lab.measures.small import SEED, context, examples, model, settings
+from thinned.errors import ConfigurationError
 from thinned.lab.measures.input_noise import growth, linear, measure, ridge, spread, squared_error
 from thinned.lab.tikhonov import Penalised, sensitivity
 from thinned.torch import Dropout, bind
@@ -90,6 +91,24 @@ class TestSensitivity:
         made.thinned.step = 0
         made.train()
         assert torch.allclose(loss - plain, 0.125 * sensitivity(made, data.train_x).mean())
+
+
+class TestConfiguration:
+    """What cannot be trained with the penalty."""
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"method": "r_drop"}, "leaves the loss alone beside tikhonov; got r_drop"),
+            ({"method": "ConcreteDropout"}, "leaves the loss alone beside tikhonov"),
+            ({"normalisation": "batch-before"}, "examples that do not meet in the network"),
+            ({"tikhonov": -0.1}, "tikhonov of 0 or more"),
+        ],
+    )
+    def test_it_is_refused(self, changes, message):
+        """One loss would silently take the place of the other, or one example's gradient would be another's."""
+        with pytest.raises(ConfigurationError, match=message):
+            settings(**({"tikhonov": 0.1} | changes))
 
 
 class TestMeasure:
