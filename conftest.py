@@ -11,6 +11,7 @@ HAS_MXNET = importlib.util.find_spec("mxnet") is not None
 # MXNet 1.9.1 needs NumPy 1.23.5, so it has an environment and a command of its own: `make test-mxnet`.
 _MXNET = [
     "src/thinned/mxnet",
+    "src/thinned/conformance/adapters/mxnet.py",
     "src/thinned/lab/frameworks/mxnet.py",
     "tests/mxnet",
     "docs/frameworks/mxnet.md",
