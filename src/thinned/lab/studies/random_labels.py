@@ -150,7 +150,7 @@ QUESTION = Question(
     arms=arms,
     answer=answer,
     quick=Plan(
-        data="digits", seeds=5, settings={"batch": 64, "epochs": 120, "optimiser": "adam", "lr": 0.002}
+        data="digits", seeds=5, settings={"batch": 64, "epochs": 80, "optimiser": "adam", "lr": 0.003}
     ),
     full=Plan(
         data="fashion-mnist",
