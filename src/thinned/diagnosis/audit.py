@@ -56,12 +56,12 @@ def audit(
         >>> import torch, thinned
         >>> class Net(torch.nn.Module):
         ...     def forward(self, x):
-        ...         return torch.nn.functional.dropout(x, 0.5) @ torch.ones(8, 2)
-        >>> report = thinned.audit(Net(), torch.ones(16, 8))
+        ...         return torch.nn.functional.dropout(x, 0.5) @ torch.ones(64, 2)
+        >>> report = thinned.audit(Net(), torch.ones(16, 64))
         >>> [finding.rule for finding in report]
         ['active-in-eval']
         >>> print(report[0].evidence)
-        In evaluation dropout drew at rate 0.5 and dropped 0.555 of 128 values; two passes over one input gave
+        In evaluation dropout drew at rate 0.5 and dropped 0.483 of 1024 values; two passes over one input gave
         different outputs.
 
     References:
