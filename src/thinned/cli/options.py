@@ -21,7 +21,30 @@ DataName = Annotated[
         "By default Fashion-MNIST where it lies here already, else digits."
     ),
 ]
-Seeds = Annotated[int | None, _option(of="Paired seeds. [default: the study's; of dropout 5, or 10 quick]")]
+Seeds = Annotated[
+    str | None,
+    _option(
+        of="Paired seeds; or auto, as many as it takes to see --difference, or that there is none. "
+        "[default: the study's; of dropout 5, or 10 quick]"
+    ),
+]
+Difference = Annotated[
+    float | None,
+    _option(
+        of="The smallest difference that matters, in percentage points of accuracy: how many seeds show it. "
+        "With --seeds auto, stop when it is decided."
+    ),
+]
+MostSeeds = Annotated[
+    int | None, _option("--most-seeds", of="Of --seeds auto: stop at the latest after these. [default: 60]")
+]
+Model = Annotated[
+    str | None,
+    _option(
+        of="Your own model: path/to/file.py:make or package.module:make, a function that returns a fresh "
+        "nn.Module. Each of --rates is an arm, compared with 0."
+    ),
+]
 Epochs = Annotated[
     int | None, _option(of="Passes over the data. [default: the study's; of dropout 10, or 100 quick]")
 ]
@@ -30,7 +53,9 @@ Full = Annotated[bool, typer.Option("--full", help="Fashion-MNIST and the whole 
 Rates = Annotated[
     str | None,
     _option(
-        "--rates", of="Probability of dropping after each hidden layer, or one for all. [default: 0.2,0.5]"
+        "--rates",
+        of="Probability of dropping after each hidden layer, or one for all. [default: 0.2,0.5] With --model: of "
+        "each arm. [default: 0,0.1,0.3,0.5]",
     ),
 ]
 Width = Annotated[
@@ -56,6 +81,21 @@ Device = Annotated[str | None, _option(of="Where stacked runs are trained: cpu o
 Ray = Annotated[str | None, _option(of="Train on a Ray cluster: its address, or auto for this machine's.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Listing = Annotated[bool, typer.Option("--list", help="List the studies and what they ask.")]
+
+
+def seeds(text: str | None) -> int | str | None:
+    """A number of seeds, "auto", or None.
+
+    Example:
+        >>> seeds("5"), seeds("auto"), seeds(None)
+        (5, 'auto', None)
+    """
+    if text is None or text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected a number of seeds, or auto; got {text!r}.") from None
 
 
 def integers(text: str) -> tuple[int, ...]:

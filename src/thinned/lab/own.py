@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import itertools
 import math
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,11 +43,11 @@ def sgd(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
 class TorchTask:
     """Training of a module of the user's own, with what is measured.
 
-    A trial seeds PyTorch's generator, makes the model, swaps its dropout layers for ours and binds them to the
-    seed, and trains it on one thread of the CPU; the generators of the process that calls it are left as they
-    were. Arms of one seed begin with the same weights where their factories draw alike, and see tensors in the
-    same order: they are a pair. The networks are measured in evaluation mode after each epoch, on all test
-    examples; nothing is chosen by that.
+    A trial seeds PyTorch's, NumPy's and Python's generators, and those of loaders, makes the model, swaps its
+    dropout layers for ours and binds them to the seed, and trains it on one thread of the CPU; the generators of
+    the process that calls it are left as they were. Arms of one seed begin with the same weights where their
+    factories draw alike, and see tensors in the same order: they are a pair. The networks are measured in
+    evaluation mode after each epoch, on all test examples; nothing is chosen by that.
 
     Args:
         make: from an arm's settings, by keyword, to a module; any function, a lambda of a notebook too.
@@ -139,6 +140,7 @@ class TorchTask:
                     f"expected a torch.nn.Module from `make`; got {type(model).__name__}."
                 )
             thinned.torch.convert(model, seed=seed)
+            self._reset(seed)
             optimiser = self.optimiser(model.parameters())
             epochs: list[Metrics] = []
             for epoch in range(self.epochs):
@@ -152,6 +154,14 @@ class TorchTask:
             if not math.isfinite(final["train_loss"]):
                 return Outcome("diverged", epochs[:-1], {})
             return Outcome("finished", epochs, final | test)
+
+    def _reset(self, seed: int) -> None:
+        """A loader's own generator goes on where the trial before left it, which no trial may depend on."""
+        for part in (self.train, self.test):
+            for holder in (part, getattr(part, "sampler", None)):
+                generator = getattr(holder, "generator", None)
+                if isinstance(generator, torch.Generator):
+                    generator.manual_seed(seed % 2**63)
 
     def _epoch(self, model: nn.Module, optimiser: torch.optim.Optimizer, seed: int, epoch: int) -> float:
         assert self.loss is not None  # noqa: S101 - for the type checker
@@ -285,7 +295,8 @@ def _sample(part: Any) -> Iterator[Tensor]:
 def _source(function: Any) -> str:
     """A function's source, with the plain values that it closes over."""
     if isinstance(function, partial):
-        return f"{_source(function.func)}{function.args}{sorted(function.keywords.items())}"
+        bound = [*function.args, *(part for pair in sorted(function.keywords.items()) for part in pair)]
+        return "".join([_source(function.func), *map(_told, bound)])
     try:
         has_source = inspect.isroutine(function) or inspect.isclass(function)
         text = inspect.getsource(function if has_source else type(function))
@@ -293,11 +304,26 @@ def _source(function: Any) -> str:
         name = getattr(function, "__qualname__", type(function).__name__)
         text = f"{getattr(function, '__module__', '')}.{name}"
     cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-    return text + repr([each for each in cells if isinstance(each, str | int | float | bool | tuple)])
+    plain = repr([each for each in cells if isinstance(each, str | int | float | bool | tuple)])
+    functions = [_source(each) for each in cells if inspect.isfunction(each) and each is not function]
+    return "".join([text, plain, *functions])
+
+
+def _told(bound: Any) -> str:
+    """What a partial function holds, without the address in memory that another process does not share."""
+    return _source(bound) if callable(bound) else repr(bound)
 
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
+    """PyTorch's, NumPy's and Python's generators at the seed; a data set's augmentation may use any of them."""
+    arrays, plain = np.random.get_state(), random.getstate()  # noqa: NPY002 - the user's code may draw from it
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002
+            random.seed(seed)
+            yield
+    finally:
+        np.random.set_state(arrays)  # noqa: NPY002
+        random.setstate(plain)

@@ -13,13 +13,15 @@ from thinned.lab.data import default_name
 from thinned.lab.engine import Failure, Trial, train
 from thinned.lab.limits import Size, at_once, check
 from thinned.lab.lock import alone
-from thinned.lab.own_study import NETWORKS, OwnBase, own_question, slug
+from thinned.lab.own_answer import looked
+from thinned.lab.own_study import NETWORKS, OwnBase, named, own_question
 from thinned.lab.pool import Event, processors
 from thinned.lab.progress import Silent, Watch
 from thinned.lab.provenance import LAW, TRIAL, git_state, machine, versions
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Damage, Record, Store, key_of
 from thinned.lab.scope import SIZES, Scope
+from thinned.lab.sequential import Until
 from thinned.lab.stacked.choice import How
 from thinned.lab.studies import find
 from thinned.lab.task import Networks, Settings, Task
@@ -83,7 +85,7 @@ class Study:
         arms: of a question of your own, the settings of each arm, the control first: of a `TorchTask` what its
             factory is called with, of the laboratory's networks changes to `Configuration`.
         seeds: the seeds, or how many (0, 1, ...); None means as many as the plan says. Of a study in two stages
-            they are those of the second.
+            they are those of the second. `Until(difference)`, of a question of your own: as many as it takes.
         data: the same as a `task` that is a name or a path.
         settings: changes to the plan's settings, which are changes to `Configuration`. `batch` is at most the
             number of training examples, where nobody says otherwise.
@@ -110,7 +112,7 @@ class Study:
     question: str | Question = "dropout"
     task: "str | os.PathLike[str] | TorchTask | None" = None
     arms: Mapping[str, Mapping[str, Any]] | None = None
-    seeds: int | Sequence[int] | None = None
+    seeds: int | Sequence[int] | Until | None = None
     _: KW_ONLY
     data: str | os.PathLike[str] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -130,7 +132,13 @@ class Study:
             self.data, self.task = self.task, None
         self._check_question()
         DEFAULTS.changed(self.settings)
-        _checked_seeds(self.seeds if self.seeds is not None else 2)
+        if not isinstance(self.seeds, Until):
+            _checked_seeds(self.seeds if self.seeds is not None else 2)
+        elif self.arms is None:
+            raise ConfigurationError(
+                "expected a question of your own, with arms, beside seeds until it is decided; got the study "
+                f"{self.name}. `thinned.lab.own_arms.as_own` makes one of a study."
+            )
         self.out = None if self.out is None else Path(self.out)
         if self.scope is not None and self.scope not in SIZES:
             raise ConfigurationError(f"expected a scope, {' or '.join(SIZES)}; got {self.scope!r}.")
@@ -165,7 +173,11 @@ class Study:
         """Of the study, or of a question of one's own as a folder has it."""
         if isinstance(self.question, Question):
             return self.question.name
-        return self.question if self.arms is None else slug(self.question)
+        return self.question if self.arms is None else named(self.question, self._until)
+
+    @property
+    def _until(self) -> Until | None:
+        return self.seeds if isinstance(self.seeds, Until) else None
 
     def load(self) -> Task:
         """What is trained: our networks on data, which is read once, or the task of one's own."""
@@ -197,12 +209,10 @@ class Study:
         return find(self.question) if self.arms is None else None
 
     def _plan_of(self, size: str) -> Plan:
-        named = self._named()
-        return (
-            Plan("digits" if size == "quick" else "fashion-mnist", OWN_SEEDS)
-            if named is None
-            else named.plan(size)
-        )
+        question = self._named()
+        if question is None:
+            return Plan("digits" if size == "quick" else "fashion-mnist", OWN_SEEDS)
+        return question.plan(size)
 
     def _plan(self) -> Plan:
         """How the question is asked where nothing else is said."""
@@ -212,11 +222,13 @@ class Study:
         task = self.load()
         if not isinstance(task, Networks):
             assert self.arms is not None  # noqa: S101 - checked at the start
-            return cast("TorchTask", task).base(str(self.question), self.arms)
+            return replace(cast("TorchTask", task).base(str(self.question), self.arms), until=self._until)
         base = DEFAULTS.changed(self._plan().settings).changed(self.settings)
         if "batch" not in self.settings:
             base = replace(base, batch=min(base.batch, len(task.data.train_y)))
-        return base if self.arms is None else OwnBase(str(self.question), self.arms, NETWORKS, base.as_json())
+        if self.arms is None:
+            return base
+        return OwnBase(str(self.question), self.arms, NETWORKS, base.as_json(), until=self._until)
 
     def _check_size(self, design: Design) -> None:
         """Refuse what this machine cannot train, as far as that is known beforehand."""
@@ -277,6 +289,9 @@ class Study:
 
     def _trials(self, records: Sequence[Record]) -> tuple[Trial, ...]:
         design = self.design()
+        if self._until is not None:
+            at = looked(design.base, design.select(records))
+            return tuple(self._runs(design.arms(), range(at.next or at.seeds)))
         if design.question.second is None:
             return tuple(self._runs(design.arms(), self._seeds()))
         first = tuple(self._runs(design.arms(), range(self._plan().seeds)))
@@ -322,8 +337,10 @@ class Study:
 
     def _seeds(self) -> Sequence[int]:
         """Those of the stage that answers; of two stages, the first has those before."""
-        plan, named = self._plan(), self._named()
-        if named is None or named.second is None:
+        if isinstance(self.seeds, Until):
+            return range(self.seeds.most)
+        plan, question = self._plan(), self._named()
+        if question is None or question.second is None:
             return _checked_seeds(plan.seeds if self.seeds is None else self.seeds)
         asked = plan.second if self.seeds is None else self.seeds
         if isinstance(asked, int):
