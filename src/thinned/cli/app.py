@@ -13,6 +13,7 @@ from thinned.cli.mask import mask
 from thinned.cli.report import report
 from thinned.cli.runs import runs
 from thinned.cli.study import study
+from thinned.cli.tune import tune
 from thinned.cli.verify import verify
 from thinned.errors import MissingExtraError, ThinnedError
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(cls=WithFrameworks)(study)
-for verb in (report, runs, mask, verify, audit):
+for verb in (tune, report, runs, mask, verify, audit):
     app.command()(verb)
 
 

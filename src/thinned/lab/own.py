@@ -133,6 +133,10 @@ class TorchTask:
         Raises:
             ValueError: a metric that is not finite while the loss is.
         """
+        return self.followed(settings, seed, lambda metrics: epoch_done(int(metrics["epoch"])))
+
+    def followed(self, settings: Mapping[str, Any], seed: int, told: Callable[[Metrics], None]) -> Outcome:
+        """The same, where who follows is told each epoch's metrics, and may end the trial by raising."""
         with one_thread(), _seeded(seed):
             model = self.make(**settings.get("settings", {}))
             if not isinstance(model, nn.Module):
@@ -149,7 +153,7 @@ class TorchTask:
                 if not math.isfinite(train_loss) or not math.isfinite(test["test_loss"]):
                     return Outcome("diverged", epochs, {})
                 epochs.append({"epoch": epoch + 1, "train_loss": train_loss, **test})
-                epoch_done(epoch + 1)
+                told(epochs[-1])
             final = self._evaluate(model, "train", self.train)
             if not math.isfinite(final["train_loss"]):
                 return Outcome("diverged", epochs[:-1], {})
