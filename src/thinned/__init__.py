@@ -19,7 +19,18 @@ from thinned.methods.schedule import linear as linear
 from thinned.methods.site import Sites
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "audit", "catalogue", "cosine", "early", "late", "linear", "mask", "sites", "verify"]
+__all__ = [
+    "__version__",
+    "audit",
+    "catalogue",
+    "cosine",
+    "early",
+    "late",
+    "linear",
+    "mask",
+    "sites",
+    "verify",
+]
 
 _ROOMS = (
     "conformance", "diagnosis", "flax", "jax", "keras", "kernels", "lab", "mxnet", "numpy", "report", "tensorflow", "torch", "uncertainty",
