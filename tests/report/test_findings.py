@@ -1,5 +1,6 @@
 """The findings: pages that are made from records, and those that are committed."""
 
+import gzip
 import io
 import re
 from dataclasses import replace
@@ -26,8 +27,14 @@ RUNS = pairs((0.5, 0.52), (0.6, 0.63), (0.7, 0.74))
 @pytest.fixture
 def folder(tmp_path):
     """Findings with the records of one study."""
-    Store(tmp_path / "records" / "dropout.jsonl").append(*RUNS)
+    packed(tmp_path / "records" / "dropout.jsonl.gz", RUNS)
     return tmp_path
+
+
+def packed(path, runs):
+    """A file of compressed records."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(gzip.compress(b"".join(run.as_line() for run in runs)))
 
 
 class TestWrite:
@@ -61,9 +68,25 @@ class TestWrite:
 
     def test_a_file_of_no_study_is_told(self, folder):
         """Its name is that of none."""
-        (folder / "records" / "dropout.jsonl").rename(folder / "records" / "dorpout.jsonl")
+        (folder / "records" / "dropout.jsonl.gz").rename(folder / "records" / "dorpout.jsonl.gz")
 
         with pytest.raises(RecordError, match=r"named after studies.*dorpout"):
+            all_pages(folder)
+
+    def test_runs_that_are_missing_are_told_beside_the_answer(self, folder):
+        """The dropout study is planned with five seeds; the index says it too."""
+        packed(folder / "records" / "dropout.jsonl.gz", RUNS[:-1])
+        said = "Incomplete: 5 of 10 runs of arms are missing, 2 of none and 3 of dropout."
+
+        for name in ("dropout.md", "README.md"):
+            assert said in all_pages(folder)[folder / name].decode(), name
+
+    def test_a_damaged_file_is_told(self, folder):
+        """Half of it."""
+        path = folder / "records" / "dropout.jsonl.gz"
+        path.write_bytes(path.read_bytes()[:-30])
+
+        with pytest.raises(RecordError, match=r"compressed records in .*dropout"):
             all_pages(folder)
 
     def test_no_folder_is_told(self, tmp_path):
@@ -81,7 +104,7 @@ class TestAdd:
         Store(more).append(record("none", 0, base=Configuration(epochs=3)), *RUNS, record("none", 3))
 
         assert (1, 0) == (add(folder, [more]), add(folder, [more]))
-        assert 7 == len(Store(folder / "records" / "dropout.jsonl").read().records)
+        assert 7 == gzip.decompress((folder / "records" / "dropout.jsonl.gz").read_bytes()).count(b"\n")
 
 
 class TestMarkdown:
@@ -97,20 +120,26 @@ class TestMarkdown:
             assert 1 == len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}), table
 
 
+@pytest.fixture(scope="module")
+def committed():
+    """The pages of docs/findings, made once: it takes seconds."""
+    return all_pages(COMMITTED)
+
+
 class TestCommitted:
     """What is in docs/findings."""
 
-    def test_pages_are_those_of_their_records(self):
+    def test_pages_are_those_of_their_records(self, committed):
         """`thinned report --findings docs/findings` was run after the last change."""
-        for path, content in all_pages(COMMITTED).items():
+        for path, content in committed.items():
             if path.suffix == ".png":  # its bytes depend on Matplotlib's version, what it shows does not
                 new, old = Image.open(io.BytesIO(content)), Image.open(path)
                 assert new.text == old.text, path.name
             else:
                 assert content.decode() == path.read_text(encoding="utf-8"), path.name
 
-    def test_nothing_else_is_there(self):
+    def test_nothing_else_is_there(self, committed):
         """No page of a study whose records were removed."""
-        expected = {*all_pages(COMMITTED), *(COMMITTED / "records").glob("*.jsonl")}
+        expected = {*committed, *(COMMITTED / "records").glob("*.jsonl.gz")}
 
         assert {path for path in COMMITTED.rglob("*") if path.is_file()} == expected

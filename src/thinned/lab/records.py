@@ -5,9 +5,9 @@ before the run counts as saved, so that processes killed at any moment leave at 
 A reader skips a damaged line and says so; the next writer moves a torn one aside.
 
 Several machines may share a file, where their file system keeps `flock` for all of them: NFS from version 4 on,
-Lustre and GPFS with locks switched on, CIFS with its default locks; not s3fs and its kin, nor folders that a service
-copies from machine to machine. Files that were written apart can be put together by `cat`: a key that occurs twice
-counts once.
+Lustre and GPFS with locks switched on, CIFS with its default locks; not s3fs and its kin, nor folders that a
+service copies from machine to machine. Files that were written apart can be put together by `cat`: a key that
+occurs twice counts once.
 """
 
 import errno
@@ -260,6 +260,19 @@ class Store:
         whole, newline, rest = content.rpartition(b"\n")
         self._read.take(whole + newline)
         return self._read.contents(rest)
+
+
+def parsed(content: bytes) -> Contents:
+    """What a file of records with this content holds, as `Store.read` says it.
+
+    Example:
+        >>> parsed(b"").records
+        ()
+    """
+    whole, newline, rest = content.rpartition(b"\n")
+    found = _Read()
+    found.take(whole + newline)
+    return found.contents(rest)
 
 
 @dataclass(slots=True)

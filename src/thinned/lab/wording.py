@@ -1,6 +1,7 @@
 """What answers say in the same words: on which data, over how many seeds, what was seen, what could have been."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 from thinned.lab.answer import Answer, rounded
 from thinned.lab.comparison import TEST_ACCURACY, Metric
@@ -93,15 +94,48 @@ def seeds_of(records: Iterable[Record]) -> int:
     return len({record.seed for record in records})
 
 
+MOST_ARMS = 4
+"""That a sentence names; the others are counted."""
+
+CHANCE_ERRORS = 4.0
+"""Standard errors above the accuracy of guessing within which a network has learned nothing."""
+
+
 def diverged(records: Iterable[Record]) -> str:
-    """How many runs of which arms diverged, as the end of a sentence; empty where none did."""
+    """How many runs of which arms diverged or learned nothing, as the end of a sentence; empty where none did."""
+    known = list(records)
+    lost = _of_arms(known, lambda record: not record.final)
+    guessing = _of_arms(known, guesses)
+    return (f"; {lost} diverged and are in no difference" if lost else "") + (
+        f"; {guessing} ended at the accuracy of guessing and are counted as they are" if guessing else ""
+    )
+
+
+def guesses(record: Record) -> bool:
+    """Whether a finished run's test accuracy is no better than guessing one of the classes."""
+    accuracy = record.final.get("test_accuracy")
+    classes, examples = record.data.get("classes", 0), record.data.get("test_examples", 0)
+    if accuracy is None or classes < 2 or examples < 1:
+        return False
+    chance = 1 / classes
+    limit = chance + CHANCE_ERRORS * math.sqrt(chance * (1 - chance) / examples)
+    return bool(accuracy <= limit)
+
+
+def _of_arms(records: Sequence[Record], bad: Callable[[Record], bool]) -> str:
+    """Of each arm with such runs, how many; arms of which not all runs are such come first."""
     counts: dict[str, list[int]] = {}
     for record in records:
         of = counts.setdefault(record.arm, [0, 0])
-        of[0] += not record.final
+        of[0] += bad(record)
         of[1] += 1
-    said = [f"{bad} of {total} runs of {arm}" for arm, (bad, total) in counts.items() if bad]
-    return f"; {listed(said)} diverged and are in no difference" if said else ""
+    found = [(arm, some, total) for arm, (some, total) in counts.items() if some]
+    found.sort(key=lambda each: each[1] == each[2])
+    kept, rest = found[:MOST_ARMS], found[MOST_ARMS:]
+    said = [f"{some} of {total} runs of {arm}" for arm, some, total in kept]
+    if rest:
+        said.append(f"{sum(some for _, some, _ in rest)} runs of {count(len(rest), 'further arm')}")
+    return listed(said) if said else ""
 
 
 def power(contrasts: Sequence[Contrast], records: Sequence[Record], metric: Metric = TEST_ACCURACY) -> str:

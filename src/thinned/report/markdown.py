@@ -9,7 +9,9 @@ from thinned.report.pages import as_cell
 from thinned.report.words import summary, table
 
 
-def page(facts: Facts, *, image: str, records: str, again: str, more: Sequence[str]) -> str:
+def page(
+    facts: Facts, *, image: str, records: str, again: str, more: Sequence[str], reserves: Sequence[str] = ()
+) -> str:
     """The page.
 
     Args:
@@ -18,8 +20,14 @@ def page(facts: Facts, *, image: str, records: str, again: str, more: Sequence[s
         records: path of the records, from the page.
         again: the command that writes the page.
         more: the commands that add runs.
+        reserves: what stands beside the answer, of its runs.
     """
-    parts = [f"# {escaped(facts.asks)}", _answer(facts), escaped(facts.answer.power)]
+    parts = [
+        f"# {escaped(facts.asks)}",
+        _answer(facts),
+        *(f"*{escaped(each)}*" for each in reserves),
+        escaped(facts.answer.power),
+    ]
     if facts.answer.charts:
         main = facts.answer.charts[0]
         parts += [f"![{escaped(summary(main))}]({image})"]
@@ -31,7 +39,7 @@ def page(facts: Facts, *, image: str, records: str, again: str, more: Sequence[s
         "## How it was run",
         escaped(facts.how),
         escaped(facts.refuted_by),
-        _rows(("", ""), [("Runs", facts.counted), *facts.about]),
+        _rows(("", ""), [("Runs", facts.counted), *facts.about, ("Command", facts.command)]),
         f"Every figure on this page comes from [its records]({records}); this writes it again, all of it:",
         _code([again]),
         "To add more runs, with the versions above, so that those recorded are not trained again:",

@@ -29,6 +29,10 @@ APART = LinearSegmentedColormap.from_list("apart", ["#2a78b8", "#f3f4f6", "#c856
 WIDTH = 7.6
 """Inches."""
 DPI = 110
+LINE = 110
+"""Characters that the legend has room for beside each other."""
+AXIS = 40
+"""Characters of a label along the vertical axis."""
 
 
 def png(picture: Picture) -> bytes:
@@ -95,7 +99,7 @@ def _over_numbers(axes: Axes, chart: Chart) -> None:
         axes.set_xticks([place for place, _ in scale.ticks], [text for _, text in scale.ticks])
     if chart.reference is not None:
         axes.axhline(chart.reference, color=SOFT, lw=1, ls=":")
-    axes.set(xlabel=chart.x_label, ylabel=chart.y_label)
+    axes.set(xlabel=chart.x_label, ylabel=_wrapped(chart.y_label))
 
 
 def _rows(axes: Axes, chart: Chart) -> None:
@@ -168,6 +172,16 @@ def _heat(figure: Figure, axes: Axes, heat: HeatMap) -> None:
     axes.set(xlabel=heat.x_label, ylabel=heat.y_label)
 
 
+def _columns(series: Sequence[Series]) -> int:
+    """Of the legend: as many as stand beside each other in the figure's width, at most three."""
+    longest = max(len(each.name) for each in series)
+    return max(1, min(3, LINE // (longest + 8)))
+
+
+def _wrapped(label: str, characters: int = AXIS) -> str:
+    return "\n".join(textwrap.wrap(label, characters))
+
+
 def _ink(background: Any) -> str:
     """Black or white, whichever is read better on it."""
     red, green, blue = (
@@ -189,7 +203,7 @@ def _dress(figure: Figure, axes: Axes, picture: Picture) -> None:
     axes.grid(axis="x" if picture.kind == "intervals" else "both", color=RULE, lw=0.6)
     axes.set_axisbelow(True)
     if any(series.name for series in picture.series) and (len(picture.series) > 1 or picture.kind == "lines"):
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+        figure.legend(loc="outside lower center", ncols=_columns(picture.series), frameon=False, fontsize=9)
 
 
 def _plain(text: str) -> str:

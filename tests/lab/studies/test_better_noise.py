@@ -82,6 +82,17 @@ class TestChosen:
         assert "mixout" not in second(design, runs)
         assert "mixout" not in QUESTION.answer(design, runs).tables[0].rows[0]
 
+    def test_a_first_stage_alone_compares_nothing(self):
+        """Validation accuracies are shown, nothing is called chosen, and no difference is claimed."""
+        design = made.design_of(QUESTION)
+        first, _ = stages(made.records(design, favouring()))
+        found = QUESTION.answer(design, first)
+
+        assert "unanswered" == found.verdict
+        assert "has not been run" in found.sentence
+        assert not found.charts
+        assert "chosen" not in str(found.tables[0].rows)
+
 
 class TestCandidates:
     """The whole catalogue, in or out with a reason."""

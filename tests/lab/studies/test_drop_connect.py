@@ -1,5 +1,7 @@
 """Weights instead of activations."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.lab.studies import made
@@ -31,8 +33,25 @@ class TestAnswer:
         found = made.answer(QUESTION, runs(batch, example))
 
         assert verdict == found.verdict
-        assert f"minus dropout is {example:+.2f} points" in found.sentence
-        assert f"and {batch:+.2f} points" in found.sentence
+        assert f"a mask for each example is {example:+.2f} points" in found.sentence
+        assert f"one for each batch it is {batch:+.2f} points" in found.sentence
+
+    def test_a_kind_without_runs_is_not_answered_and_the_other_is(self):
+        """Nor is a rate at which most runs diverged in the mean, which says so."""
+        design, reached = made.design_of(QUESTION), runs(-1, 0)
+        found = QUESTION.answer(
+            design,
+            [
+                replace(run, final={}, status="diverged", epochs=[]) if run.arm == arm(BATCH, 0.5) else run
+                for run in made.records(design, reached)
+                if EXAMPLE not in run.arm
+            ],
+        )
+
+        assert "worse" == found.verdict
+        assert "each example is not answered, as too few of its runs" in found.sentence
+        assert "at 0.2, too few finished at the others" in found.sentence
+        assert "nan" not in str(found.as_json()).lower()
 
     def test_a_run_that_diverged_is_told(self):
         """With the name of its arm."""

@@ -217,6 +217,14 @@ class TestAnswer:
 class TestFormulas:
     """Details of single studies."""
 
+    def test_thinned_networks_that_all_say_the_same_have_a_deviation_of_zero(self):
+        """Rounding leaves a network that learned nothing a variance just below 0."""
+        design = made.design_of(test_time.QUESTION)
+        runs = inside.records(design, EFFECTS["test-time"][0])
+        dead = [replace(run, final=run.final | {"prediction_variance": -8e-17}) for run in runs]
+
+        assert "deviation of 0.0000 (" in test_time.QUESTION.answer(design, dead).sentence
+
     def test_a_linear_model_beyond_rounding_refutes(self):
         """Whatever the network's second order is."""
         assert "refuted" == inside.answer(input_noise.QUESTION, noises(0.0, linear=1e-6)).verdict

@@ -46,6 +46,15 @@ class TestAnswer:
             in QUESTION.answer(design, runs).sentence
         )
 
+    def test_places_are_answered_where_the_transformer_is_missing(self):
+        """And that is said."""
+        design = made.design_of(QUESTION)
+        runs = made.records(design, places(tanh_before=-1.0))
+        found = QUESTION.answer(design, [run for run in runs if "transformer" not in run.arm])
+
+        assert "differs" == found.verdict
+        assert "the Transformer's runs are missing, so its rates are not answered" in found.sentence
+
     def test_equal_runs_are_called_exactly_equal(self):
         """Before and after a ReLU; the reason is said."""
         assert (

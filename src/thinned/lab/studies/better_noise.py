@@ -129,8 +129,12 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
     tried, final = stages(records)
     found = against(final, "dropout", TEST_ACCURACY)
     if not any(each.interval for each in found):
-        return unanswered(
-            records, "two seeds of the second stage that finished with dropout and another method"
+        return (
+            _only_tuned(design, tried)
+            if tried and not final
+            else unanswered(
+                records, "two seeds of the second stage that finished with dropout and another method"
+            )
         )
     loss, none = against(final, "dropout", TEST_LOSS), against(final, "none", TEST_ACCURACY)
     return Answer(
@@ -154,6 +158,20 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
             levels(final, ("none", *CANDIDATES)),
             _left_out(),
         ),
+    )
+
+
+def _only_tuned(design: Design, tried: Sequence[Record]) -> Answer:
+    """Before the second stage: validation accuracies choose strengths, and compare no methods."""
+    planned = len(design.arms()) * design.question.plan(design.scope).seeds
+    return Answer(
+        "unanswered",
+        f"There is no answer yet: only the strengths are being tuned, with {len(tried)} of {planned} runs of that "
+        "stage there, and the second, which compares the methods on fresh seeds and on the test examples, has not "
+        f"been run{diverged(tried)}.",
+        f"Strengths are chosen on {count(seeds_of(tried), 'seed')}; no difference between methods is judged yet.",
+        (),
+        (_tuned(design, tried, ()), _left_out()),
     )
 
 
@@ -213,7 +231,8 @@ def _power(found: Sequence[Contrast], tried: Sequence[Record], final: Sequence[R
 
 
 def _tuned(design: Design, tried: Sequence[Record], final: Sequence[Record]) -> Table:
-    runs, best = runs_of(tried, VALIDATION_ACCURACY), chosen(design, tried)
+    runs = runs_of(tried, VALIDATION_ACCURACY)
+    best = chosen(design, tried) if final else {}  # nothing is chosen before the stage is complete
     rows = []
     for name, candidate in CANDIDATES.items():
         for strength in candidate.strengths[design.scope]:

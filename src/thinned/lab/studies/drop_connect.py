@@ -12,7 +12,7 @@ from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
-from thinned.lab.wording import change, diverged, not_seen, power, seen, unanswered, where
+from thinned.lab.wording import change, diverged, listed, not_seen, power, seeds_of, seen, unanswered, where
 
 RATES = {"quick": (0.2, 0.5), "full": (0.1, 0.2, 0.3, 0.5, 0.7)}
 """Of both hidden layers, or of the weights that read them."""
@@ -55,22 +55,22 @@ def arm(method: str, rate: float) -> str:
 def answer(design: Design, records: Sequence[Record]) -> Answer:
     """What dropping weights instead of activations changes on average over the rates, then at each rate."""
     mean, loss = _on_average(design, records, TEST_ACCURACY), _on_average(design, records, TEST_LOSS)
-    if any(each.interval is None for each in mean):
-        return unanswered(records, "two seeds that finished in every arm")
+    if all(each.interval is None for each in mean[:2]):
+        return unanswered(records, "two seeds that finished with dropout and with either kind of mask")
     none = _against_none(design, records)
     return Answer(
         _verdict(mean),
-        _sentence(records, mean, loss, none),
+        _sentence(design, records, mean, loss, none),
         power(mean, records),
         (
             family_chart(
                 "Weights instead of activations, at the same rate",
-                {method: _at_each_rate(design, records, method, "dropout") for method in (BATCH, EXAMPLE)},
+                _drawn(design, records, (BATCH, EXAMPLE), "dropout"),
                 note="Minus dropout at the same rate, paired by seed.",
             ),
             family_chart(
                 "Each method against none",
-                {method: _at_each_rate(design, records, method, "none") for method in METHODS},
+                _drawn(design, records, tuple(METHODS), "none"),
             ),
             family_chart("On average over the rates", {"test accuracy": mean}),
         ),
@@ -89,10 +89,11 @@ def _rates(design: Design) -> tuple[float, ...]:
 
 
 def _on_average(design: Design, records: Sequence[Record], metric: Metric) -> tuple[Contrast, ...]:
-    """The methods against each other at equal rates, as means over the rates: one number a seed."""
+    """The methods against each other at equal rates, as means over the rates they share: one number a seed."""
 
     def between(first: str, last: str) -> dict[str, float]:
-        return mean_of([difference(arm(first, rate), arm(last, rate)) for rate in _rates(design)])
+        shared = _shared(design, records, first, last)
+        return mean_of([difference(arm(first, rate), arm(last, rate)) for rate in shared]) if shared else {}
 
     members = {
         f"{EXAMPLE}, minus dropout": between(EXAMPLE, "dropout"),
@@ -100,6 +101,38 @@ def _on_average(design: Design, records: Sequence[Record], metric: Metric) -> tu
         "a mask an example, minus a mask a batch": between(EXAMPLE, BATCH),
     }
     return family(runs_of(records, metric), members)
+
+
+def _shared(design: Design, records: Sequence[Record], first: str, last: str) -> tuple[float, ...]:
+    """The rates at which more than half of the seeds finished with both methods."""
+    finished = {name: set(by_seed) for name, by_seed in runs_of(records).items()}
+
+    def both(rate: float) -> int:
+        return len(finished.get(arm(first, rate), set()) & finished.get(arm(last, rate), set()))
+
+    return tuple(rate for rate in _rates(design) if 2 * both(rate) > seeds_of(records))
+
+
+def _over(design: Design, records: Sequence[Record], method: str, found: Contrast, loss: Contrast) -> str:
+    """What a method changes against dropout, and over which rates."""
+    if found.interval is None:
+        return "is not answered, as too few of its runs have finished"
+    shared = _shared(design, records, method, "dropout")
+    rates = [
+        f"{each.show()} at {rate:g}"
+        for rate, each in zip(_rates(design), _at_each_rate(design, records, method, "dropout"), strict=True)
+        if rate in shared
+    ]
+    left_out = ", too few finished at the others" if shared != _rates(design) else ""
+    return f"is {change(found.interval)}, {listed(rates)}{left_out}; in test loss {loss.show(TEST_LOSS)} nats"
+
+
+def _drawn(
+    design: Design, records: Sequence[Record], methods: Sequence[str], control: str
+) -> dict[str, tuple[Contrast, ...]]:
+    """The methods that have something to draw."""
+    found = {method: _at_each_rate(design, records, method, control) for method in methods}
+    return {method: each for method, each in found.items() if any(one.interval for one in each)}
 
 
 def _at_each_rate(
@@ -137,6 +170,7 @@ def _verdict(mean: Sequence[Contrast]) -> str:
 
 
 def _sentence(
+    design: Design,
     records: Sequence[Record],
     mean: Sequence[Contrast],
     loss: Sequence[Contrast],
@@ -149,12 +183,15 @@ def _sentence(
         "worse": "Dropping weights is worse than dropping activations",
         "mixed": "Dropping weights is better or worse than dropping activations by whom a mask is for",
     }[verdict]
+    for kind, one in (("a batch", mean[0]), ("an example", mean[1])):
+        opening += f", with a mask for {kind}" if one.interval is None else ""
     end = f"; {not_seen(mean[:2])}" if verdict == "undecided" else ""
     return (
-        f"{opening}: {where(records)}, on average over equal rates, DropConnect minus dropout is "
-        f"{change(mean[0].interval)} with a mask for each example and {change(mean[1].interval)} with one for each "
-        f"batch{end}; in test loss {loss[0].show(TEST_LOSS)} and {loss[1].show(TEST_LOSS)} nats; of "
-        f"{len(none)} comparisons with no dropout, corrected together, claims are: {seen(none)}{diverged(records)}."
+        f"{opening}: {where(records)}, on average over equal rates, DropConnect minus dropout with a mask for each "
+        f"example {_over(design, records, EXAMPLE, mean[0], loss[0])}; with one for each batch it "
+        f"{_over(design, records, BATCH, mean[1], loss[1])}{end}; of "
+        f"{sum(each.interval is not None for each in none)} comparisons with no dropout, corrected together, "
+        f"claims are: {seen(none)}{diverged(records)}."
     )
 
 
@@ -164,9 +201,9 @@ QUESTION = Question(
     how=(
         "In the chapter's network, dropout on the activations of each hidden layer is replaced by DropConnect on "
         "the weights that read them, at the same rate, with one mask for a batch or, as in the paper, one for each "
-        "example. All arms share their seeds. The methods are compared at the rate that is best for each, where "
-        "for each seed the other seeds choose; that family of six comparisons is corrected by Holm, and the two "
-        "with dropout decide."
+        "example. All arms share their seeds. The methods are compared at equal rates, on average over the rates "
+        "at which more than half of the seeds finished with both; that family of three comparisons is corrected by "
+        "Holm, and the two with dropout decide."
     ),
     refuted_by=(
         "That dropping weights is better than dropping activations is refuted if the corrected difference lies "

@@ -10,6 +10,7 @@ from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
 from thinned.lab.statistics import Interval, mean_interval
+from thinned.lab.wording import UNITS
 
 CONTROL, TREATED = "none", "dropout"
 
@@ -176,7 +177,11 @@ def _table(comparison: Comparison) -> Table:
     ]
     pairs = f"{len(comparison.pairs)} pairs"
     rows.append(row(f"{TREATED} - {CONTROL}", pairs, comparison.differences, True))
-    heads = (f"{metric.label}, {metric.unit}" for metric in METRICS)
+    units = (
+        "% (points of change)" if metric is TEST_ACCURACY else UNITS.get(metric.unit, metric.unit)
+        for metric in METRICS
+    )
+    heads = (f"{metric.label}, {unit}" for metric, unit in zip(METRICS, units, strict=True))
     return Table(
         "With and without dropout", ("arm", "runs", *heads), tuple(rows), "Means with 95 % intervals."
     )

@@ -101,8 +101,10 @@ def _sentence(
         by_loss = by_loss.replace(", too,", "")
     first, last = looks[0], looks[-1]
     return (
-        f"{opening}: {where(records)}, dropout changes test accuracy by {change(first.interval)} after "
-        f"{first.name} and by {change(last.interval)} after {last.name}{end}; {by_loss}{diverged(records)}."
+        f"{opening}: {where(records)}, of which {len(last.values)} finished both with and without dropout, dropout "
+        f"changes test accuracy by {change(first.interval)} after "
+        f"{first.name} and by {change(last.interval)} after {last.name}, each the mean of the last fifth of "
+        f"them{end}; {by_loss}{diverged(records)}."
     )
 
 

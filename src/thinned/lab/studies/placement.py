@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from thinned.errors import ConfigurationError
-from thinned.lab.answer import Answer, Chart
+from thinned.lab.answer import Answer, Chart, Table
 from thinned.lab.comparison import TEST_ACCURACY, TEST_LOSS, Metric
 from thinned.lab.configuration import Configuration
 from thinned.lab.contrasts import Contrast, Weights, difference, family, runs_of
@@ -95,8 +95,9 @@ def transformer(rate: float) -> str:
 def answer(design: Design, records: Sequence[Record]) -> Answer:
     """The four comparisons of places, and the usual rate of the Transformer against the others."""
     places, rates = _places(records), _rates(records)
-    if any(each.interval is None for each in (*places, *rates)):
-        return unanswered(records, "two seeds that finished at every place and at every rate")
+    if any(each.interval is None for each in places):
+        return unanswered(records, "two seeds that finished at every place")
+    has_rates = any(each.interval is not None for each in rates)
     none = family(runs_of(records), {name: difference(name, "none") for name in AGAINST_NONE})
     return Answer(
         "differs" if any(each.sign for each in (*places, *rates)) else "undecided",
@@ -104,17 +105,14 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
         power([*places, *rates], records),
         (
             family_chart("What another place changes", {"perceptron": places}),
-            _transformer_chart(records),
+            *((_transformer_chart(records),) if has_rates else ()),
             family_chart("Each place against no dropout", {"perceptron": none}),
         ),
         (
             family_table("What another place changes", places),
             family_table("What another place changes", _places(records, TEST_LOSS), TEST_LOSS),
             family_table("Each place against no dropout", none),
-            family_table("All dropouts of the Transformer, against 10 %", rates),
-            family_table(
-                "All dropouts of the Transformer, against 10 %", _rates(records, TEST_LOSS), TEST_LOSS
-            ),
+            *(_transformer_tables(records, rates) if has_rates else ()),
             levels(records, design.arms()),
         ),
     )
@@ -131,6 +129,19 @@ def _rates(records: Sequence[Record], metric: Metric = TEST_ACCURACY) -> tuple[C
         if rate != USUAL
     }
     return family(runs_of(records, metric), members)
+
+
+def _transformer_tables(records: Sequence[Record], rates: Sequence[Contrast]) -> tuple[Table, ...]:
+    title = "All dropouts of the Transformer, against 10 %"
+    return family_table(title, rates), family_table(title, _rates(records, TEST_LOSS), TEST_LOSS)
+
+
+def _of_transformer(rates: Sequence[Contrast]) -> str:
+    """What is claimed of its rates, or that it is missing."""
+    if all(each.interval is None for each in rates):
+        return "the Transformer's runs are missing, so its rates are not answered"
+    end = f" ({not_seen(rates)})" if not any(each.sign for each in rates) else ""
+    return f"in a small Transformer the claims against the usual 10 % are: {seen(rates)}{end}"
 
 
 def _transformer_chart(records: Sequence[Record]) -> Chart:
@@ -161,7 +172,6 @@ def _sentence(
         if not any(relu.values)
         else change(relu.interval)
     )
-    end = f" ({not_seen(rates)})" if not any(each.sign for each in rates) else ""
     better = [each.name for each in none if each.sign > 0]
     worse = [each.name for each in none if each.sign < 0]
     helps = f"better than no dropout: {listed(better) or 'none'}; worse: {listed(worse) or 'none'}"
@@ -169,8 +179,7 @@ def _sentence(
         f"{where(records).capitalize()}, dropout before a ReLU instead of after it changes test accuracy by "
         f"{same}; before a tanh by {change(tanh.interval)}; on the first hidden layer alone instead of the last by "
         f"{change(early.interval)}; on the input too by {change(inputs.interval)}; of these four, claims after "
-        f"Holm's correction: {seen(places)}; {helps}; in a small Transformer the claims against the usual 10 % "
-        f"are: {seen(rates)}{end}{diverged(records)}."
+        f"Holm's correction: {seen(places)}; {helps}; {_of_transformer(rates)}{diverged(records)}."
     )
 
 

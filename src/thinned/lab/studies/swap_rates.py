@@ -105,6 +105,8 @@ def _sentence(
     }[mean.sign]
     each = listed([f"{swap.show()} for {swap.name}" for swap in swapped])
     claims = [swap.name for swap in swapped if swap.sign]
+    if mean.sign and 0 < len(claims) < len(swapped):
+        opening += f", by {listed(claims)} alone"
     which = (
         f"of the three, {listed(claims)} {'shows' if len(claims) == 1 else 'show'}"
         if claims

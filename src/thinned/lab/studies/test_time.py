@@ -102,7 +102,7 @@ def _sentence(records: Sequence[Record], accuracy: Sequence[Contrast], loss: Seq
         f"{change(loss[1].interval, TEST_LOSS)}, their geometric mean loss by "
         f"{change(loss[2].interval, TEST_LOSS)}; "
         "between thinned networks a class's probability has a standard deviation of "
-        f"{said(interval(together(math.sqrt, final(records, 'dropout', 'prediction_variance'))), 4)}"
+        f"{said(interval(_deviations(records, 'dropout')), 4)}"
         f"{_of_all(records)}{diverged(records)}."
     )
 
@@ -192,11 +192,21 @@ def _small(records: Sequence[Record]) -> Table:
     )
 
 
+def _deviations(records: Sequence[Record], name: str) -> BySeed:
+    """Of a class's probability between thinned networks.
+
+    Where all thinned networks say the same, rounding may have left a variance of less than 0: the deviation is 0.
+    """
+    return together(
+        lambda variance: math.sqrt(max(variance, 0.0)), final(records, name, "prediction_variance")
+    )
+
+
 def _between(records: Sequence[Record]) -> Table:
     rows = tuple(
         (
             name,
-            cell(together(math.sqrt, final(records, name, "prediction_variance")), 4),
+            cell(_deviations(records, name), 4),
             cell(final(records, name, "changed", 100)),
         )
         for name in ("dropout", *SMALL)

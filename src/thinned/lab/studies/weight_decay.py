@@ -229,6 +229,7 @@ def _sentence(
         "test accuracy by each of the two is seen",
     }[accuracy.verdict]
     end = f"; {not_seen([accuracy.together])}" if not accuracy.together.sign else ""
+    claimed = " (a claim after the correction)" if accuracy.beyond.sign else ""
     large = cells.get((DECAYS["full"][-1], 0.0))
     ruin = (
         ""
@@ -239,7 +240,8 @@ def _sentence(
         f"{opening}: {where(records)}, at the rate {pick[0]:g} and the decay {pick[1]:g}, which were best alone in "
         f"validation, dropout changes test accuracy by {accuracy.dropout.show()} points, weight decay by "
         f"{accuracy.decay.show()}, both by {accuracy.both.show()}, which differs from the sum by "
-        f"{change(accuracy.together.interval)}{end}; in test loss the interaction is "
+        f"{change(accuracy.together.interval)}{end}; against the better one alone, both together change it by "
+        f"{change(accuracy.beyond.interval)}{claimed}; in test loss the interaction is "
         f"{loss.together.show(TEST_LOSS)}{ruin}{diverged(records)}."
     )
 
