@@ -38,6 +38,12 @@ class TestDiverged:
             "and are counted as they are"
         )
 
+    def test_random_labels_cannot_be_learned(self):
+        """So that their test accuracy is that of guessing says nothing."""
+        one = run("none", 0, 0.1)
+
+        assert not guesses(replace(one, configuration=one.configuration | {"random_labels": 1.0}))
+
     def test_none_are_not_mentioned(self):
         """An empty end."""
         assert "" == diverged([run("none", 0, 0.8)])

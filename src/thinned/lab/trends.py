@@ -9,7 +9,7 @@ from thinned.lab.comparison import TEST_ACCURACY, TEST_LOSS, Metric
 from thinned.lab.contrasts import Contrast, contrast, difference, family, runs_of, slope
 from thinned.lab.exhibits import family_table, label, level, levels, line
 from thinned.lab.records import Record
-from thinned.lab.wording import change, diverged, not_seen, power, unanswered, where
+from thinned.lab.wording import change, count, diverged, not_seen, power, seeds_of, unanswered, where
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ def answered(records: Sequence[Record], axis: Axis, treatment: str) -> Answer:
     end = f"; {not_seen([accuracy.slope])} for ten times the {axis.name}" if verdict == "undecided" else ""
     sentence = (
         f"{opening}: {where(records)}, its effect changes by {change(accuracy.slope.interval)} for ten times the "
-        f"{axis.name}, from {change(first.interval)} at {first.name} to {change(last.interval)} at {last.name}"
+        f"{axis.name}{_over(records, accuracy.slope)}, from {change(first.interval)} at {first.name} to "
+        f"{change(last.interval)} at {last.name}"
         f"{end}; its effect on test loss changes by {change(loss.slope.interval, TEST_LOSS)} for ten times the "
         f"{axis.name}{diverged(records)}."
     )
@@ -95,6 +96,12 @@ def answered(records: Sequence[Record], axis: Axis, treatment: str) -> Answer:
             levels(records, arms),
         ),
     )
+
+
+def _over(records: Sequence[Record], slope: Contrast) -> str:
+    """Over how many seeds a slope is, where not over all."""
+    few = len(slope.values)
+    return "" if few == seeds_of(records) else f", over the {count(few, 'seed')} that finished everywhere"
 
 
 def _chart(axis: Axis, treatment: str, found: Trend, metric: Metric) -> Chart:

@@ -112,7 +112,12 @@ def diverged(records: Iterable[Record]) -> str:
 
 
 def guesses(record: Record) -> bool:
-    """Whether a finished run's test accuracy is no better than guessing one of the classes."""
+    """Whether a finished run's test accuracy is no better than guessing one of the classes.
+
+    Of random labels nothing better can be learned, and no run counts.
+    """
+    if record.configuration.get("random_labels"):
+        return False
     accuracy = record.final.get("test_accuracy")
     classes, examples = record.data.get("classes", 0), record.data.get("test_examples", 0)
     if accuracy is None or classes < 2 or examples < 1:

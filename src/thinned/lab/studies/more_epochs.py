@@ -14,10 +14,13 @@ from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
 from thinned.lab.statistics import mean_interval
-from thinned.lab.wording import change, diverged, not_seen, power, unanswered, where
+from thinned.lab.wording import change, count, diverged, listed, not_seen, power, unanswered, where
 
 LOOKS = (5, 10, 20, 50, 100)
 """Lengths of training at which the two are compared, in epochs."""
+
+COLLAPSE = 0.1
+"""How far the test accuracy of a run that collapsed ends below that of its own best epoch, as a share."""
 
 LAST = 5
 """A length of training is judged by the mean of its last fifth, since single epochs jump."""
@@ -104,8 +107,29 @@ def _sentence(
         f"{opening}: {where(records)}, of which {len(last.values)} finished both with and without dropout, dropout "
         f"changes test accuracy by {change(first.interval)} after "
         f"{first.name} and by {change(last.interval)} after {last.name}, each the mean of the last fifth of "
-        f"them{end}; {by_loss}{diverged(records)}."
+        f"them{end}; {by_loss}{_collapsed(records)}{diverged(records)}."
     )
+
+
+def _collapsed(records: Sequence[Record]) -> str:
+    """How many runs lost again what they had learned, and whether of the training examples too."""
+    said = []
+    for arm in ("none", "dropout"):
+        runs = [record for record in records if record.arm == arm and record.final]
+        lost = [run for run in runs if _loss(run, "test_accuracy") > COLLAPSE]
+        both = sum(_loss(run, "train_accuracy") > COLLAPSE for run in lost)
+        if lost:
+            why = ", so they unlearned and did not overfit" if both == len(lost) else ""
+            said.append(
+                f"{len(lost)} of {count(len(runs), 'finished run')} of {arm} ended more than {100 * COLLAPSE:.0f} "
+                f"points below their own best epoch, {both} of them in training accuracy too{why}"
+            )
+    return f"; {listed(said)}" if said else ""
+
+
+def _loss(run: Record, name: str) -> float:
+    """How far a run ended below its best epoch."""
+    return max(epoch[name] for epoch in run.epochs) - run.epochs[-1][name]
 
 
 def _curves(records: Sequence[Record], metric: Metric) -> Chart:
