@@ -5,12 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thinned.lab.configuration import Configuration as Configuration
+    from thinned.lab.confirm import Tuning as Tuning
     from thinned.lab.own import TorchTask as TorchTask
+    from thinned.lab.sequential import Until as Until
     from thinned.lab.study import Study as Study
 
-__all__ = ["Configuration", "Study", "TorchTask"]
+__all__ = ["Configuration", "Study", "TorchTask", "Tuning", "Until"]
 
-_ROOMS = {"Configuration": "configuration", "Study": "study", "TorchTask": "own"}
+_ROOMS = {
+    "Configuration": "configuration",
+    "Study": "study",
+    "TorchTask": "own",
+    "Tuning": "confirm",
+    "Until": "sequential",
+}
 
 
 def __getattr__(name: str) -> Any:

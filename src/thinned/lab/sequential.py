@@ -109,7 +109,7 @@ class Until:
         plain = mean_interval(values)
         level = 1 - self.nominal(comparisons)
         error = float(np.std(values, ddof=1)) / math.sqrt(plain.n)
-        half = float(stats.t.ppf((1 + level) / 2, plain.n - 1)) * error
+        half = float(special.stdtrit(plain.n - 1, (1 + level) / 2)) * error
         detectable = smallest_detectable(plain.n, level=level) * error
         p = min(1.0, comparisons * self._chance(plain.p or 0.0))
         return Interval(plain.estimate, plain.estimate - half, plain.estimate + half, plain.n, detectable, p)

@@ -179,11 +179,19 @@ class Search:
             study = self._study(storage)
             none = study.user_attrs.get("none")
             if none is None:
-                none = self._score({"rate": 0.0, "method": "Dropout"}, None)
+                none = self._without()
                 study.set_user_attr("none", none)
             while (number := len(_done(study))) < self.trials:
                 told(f"{number + 1} of {self.trials}: {self._trial(study, number)}")
             return self._found(study, none)
+
+    def _without(self) -> dict[str, float]:
+        try:
+            return self._score({"rate": 0.0, "method": "Dropout"}, None)
+        except ArithmeticError as error:
+            raise ConfigurationError(
+                f"expected a model that trains without dropout, to compare with; {error}. Lower the learning rate."
+            ) from error
 
     def name(self) -> str:
         """Of everything that the search depends on but its length; another search has another name."""

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
@@ -50,7 +50,7 @@ def rated(make: Callable[..., nn.Module], rate: float, method: str = "Dropout") 
         raise ConfigurationError(f"expected a torch.nn.Module; got {type(model).__name__}. Return the model.")
     if not asked:
         for module in model.modules():
-            if isinstance(module, _DropoutNd):
+            if _drops(module):
                 module.p = rate
             elif isinstance(module, nn.MultiheadAttention | nn.RNNBase):
                 module.dropout = rate
@@ -59,11 +59,16 @@ def rated(make: Callable[..., nn.Module], rate: float, method: str = "Dropout") 
 
 def _with(model: nn.Module, layer: Callable[[float], nn.Module]) -> nn.Module:
     """Another layer in the place of each dropout layer, at its rate."""
-    if isinstance(model, _DropoutNd):
+    if _drops(model):
         return layer(model.p)
-    rules = {name: layer(each.p) for name, each in model.named_modules() if isinstance(each, _DropoutNd)}
+    rules = {name: layer(each.p) for name, each in model.named_modules() if _drops(each)}
     thinned.torch.convert(model, rules)
     return model
+
+
+def _drops(module: nn.Module) -> TypeGuard[_DropoutNd]:
+    """Whether it is a dropout layer; ours for drop path has PyTorch's base class too."""
+    return isinstance(module, _DropoutNd) and not isinstance(module, thinned.torch.DropPath)
 
 
 def takes_rate(make: Callable[..., Any]) -> bool:
@@ -79,7 +84,8 @@ def dropouts(model: nn.Module) -> list[str]:
     return [
         name
         for name, each in model.named_modules()
-        if isinstance(each, _DropoutNd | nn.MultiheadAttention)
+        if _drops(each)
+        or isinstance(each, nn.MultiheadAttention)
         or (isinstance(each, nn.RNNBase) and each.num_layers > 1)
     ]
 
