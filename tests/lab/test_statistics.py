@@ -1,11 +1,20 @@
 """Intervals that hold what they promise."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from tests.bounds import stray_of_share
-from thinned.lab.statistics import bootstrap_interval, equivalent, holm, mean_interval, smallest_detectable
+from thinned.lab.statistics import (
+    bootstrap_interval,
+    equivalent,
+    holm,
+    mean_interval,
+    paired_interval,
+    smallest_detectable,
+)
 
 TRIALS = 4_000
 
@@ -43,6 +52,34 @@ class TestMeanInterval:
         """Fewer than two values, or one that is not finite, is an error."""
         with pytest.raises(ValueError, match="at least two finite values"):
             mean_interval(values)
+
+
+class TestPairedInterval:
+    """Differences of counts, of which a few may agree."""
+
+    def test_it_is_students_where_differences_differ(self):
+        """And where there are none at all."""
+        for values in ([0.25, 0.5, -0.25], [0.0, 0.0, 0.0]):
+            assert paired_interval(values) == mean_interval(values)
+
+    @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 7])
+    def test_differences_that_agree_are_judged_by_their_signs(self, n):
+        """Zero is outside from six on, where the sign test's p falls below 5 %; rounding makes no difference."""
+        for values in ([-0.5] * n, [0.97 - 0.96, 0.98 - 0.97] * (n // 2) + [0.01] * (n % 2)):
+            found = paired_interval(values)
+
+            assert (found.excludes_zero, found.p) == (n >= 6, 2.0 ** (1 - n))
+            assert found.low < found.estimate < found.high
+            assert found.detectable > 0
+
+    @pytest.mark.parametrize("n", [2, 3])
+    def test_counts_without_a_difference_are_outside_in_no_more_than_a_twentieth(self, n):
+        """One example more, one less or none, all equally likely; of Student's intervals more are outside."""
+        samples = list(itertools.product([-1.0, 0.0, 1.0], repeat=n))
+        missed = sum(paired_interval(sample).excludes_zero for sample in samples)
+
+        assert missed <= 0.05 * len(samples)
+        assert sum(mean_interval(sample).excludes_zero for sample in samples) > 0.05 * len(samples)
 
 
 class TestSmallestDetectable:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from thinned.lab.records import Record
-from thinned.lab.statistics import Interval, mean_interval
+from thinned.lab.statistics import Interval, mean_interval, paired_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def contrast(records: Sequence[Record], control: str, treated: str, metric: Metr
         {run.seed: metric.of(run) for run in records if run.arm == arm and metric.name in run.final}
         for arm in (control, treated)
     ]
-    return _interval(
+    return _difference(
         [reached[1][seed] - reached[0][seed] for seed in sorted(reached[0]) if seed in reached[1]]
     )
 
@@ -166,7 +166,7 @@ def compare(records: Sequence[Record], control: str, treated: str) -> Comparison
         if run.final and seed in by_arm[treated] and by_arm[treated][seed].final
     )
     differences = {
-        metric.name: _interval([pair.difference(metric) for pair in pairs if pair.has(metric)])
+        metric.name: _difference([pair.difference(metric) for pair in pairs if pair.has(metric)])
         for metric in METRICS
     }
     return Comparison(
@@ -186,3 +186,7 @@ def _arm(name: str, runs: Iterable[Record]) -> Arm:
 
 def _interval(values: Sequence[float]) -> Interval | None:
     return mean_interval(values) if len(values) > 1 else None
+
+
+def _difference(values: Sequence[float]) -> Interval | None:
+    return paired_interval(values) if len(values) > 1 else None

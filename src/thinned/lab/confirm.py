@@ -11,7 +11,7 @@ from thinned.lab.lock import alone
 from thinned.lab.own import TorchTask
 from thinned.lab.own_study import slug
 from thinned.lab.progress import Silent, Watch
-from thinned.lab.statistics import Interval, holm, mean_interval
+from thinned.lab.statistics import Interval, holm, mean_interval, paired_interval
 from thinned.lab.study import Result, Study
 from thinned.lab.tune import Candidate, Found, Objective, Search, objectives_of, validating
 from thinned.lab.user_model import METHODS
@@ -219,11 +219,15 @@ def _judged(winner: Candidate, found: Found, objective: Objective, held_out: Res
         tuned - found.none[objective.name],
         _interval(fresh),
         _interval(tuple(metric.better * (tuned - value) for value in fresh)),
-        _interval(gains[0]),
-        _interval(gains[1]),
+        _difference(gains[0]),
+        _difference(gains[1]),
         chance(gains[1]),
     )
 
 
 def _interval(values: tuple[float, ...]) -> Interval | None:
     return mean_interval(values) if len(values) > 1 else None
+
+
+def _difference(values: tuple[float, ...]) -> Interval | None:
+    return paired_interval(values) if len(values) > 1 else None

@@ -16,7 +16,7 @@ from scipy import stats
 
 from thinned.lab.comparison import TEST_ACCURACY, Metric
 from thinned.lab.records import Record
-from thinned.lab.statistics import LEVEL, Interval, holm, mean_interval
+from thinned.lab.statistics import LEVEL, Interval, alike, holm, paired_interval
 
 Weights = Mapping[str, float]
 """Of each arm that takes part."""
@@ -121,7 +121,7 @@ def judged(members: Mapping[str, Sequence[float]]) -> tuple[Contrast, ...]:
         Contrast(
             name,
             tuple(values),
-            mean_interval(values) if len(values) > 1 else None,
+            paired_interval(values) if len(values) > 1 else None,
             found[name],
             adjusted.get(name, 1.0),
         )
@@ -141,7 +141,7 @@ def chance(values: Sequence[float]) -> float:
     """
     if len(values) < 2 or not any(values):
         return 1.0
-    if max(values) - min(values) <= 1e-12 * max(map(abs, values)):
+    if alike(values):
         return float(2.0 ** (1 - len(values)))
     return float(stats.ttest_1samp(values, 0.0).pvalue)
 

@@ -9,7 +9,8 @@ from thinned.lab.comparison import Metric
 from thinned.lab.contrasts import ALPHA, chance
 from thinned.lab.records import Record
 from thinned.lab.sequential import Look, look, seeds_needed, spread_of
-from thinned.lab.statistics import Interval, holm, mean_interval
+from thinned.lab.statistics import Interval, holm, mean_interval, paired_interval
+from thinned.lab.wording import NOTHING_VARIES
 
 if TYPE_CHECKING:
     from thinned.lab.own_study import OwnBase
@@ -70,7 +71,7 @@ def _judged(base: "OwnBase", metric: Metric, records: Sequence[Record]) -> tuple
         p = {arm: float(interval.p or 0.0) for arm, interval in at.intervals.items()}
         return records, _Found(reached, differences, at.intervals, p, at)
     several = {arm: tuple(values.values()) for arm, values in differences.items() if len(values) > 1}
-    intervals = {arm: mean_interval(values) for arm, values in several.items()}
+    intervals = {arm: paired_interval(values) for arm, values in several.items()}
     adjusted = holm([chance(values) for values in several.values()])
     return records, _Found(reached, differences, intervals, dict(zip(intervals, adjusted, strict=True)))
 
@@ -170,6 +171,8 @@ def _power(base: "OwnBase", found: _Found, metric: Metric, records: Sequence[Rec
     if not found.intervals:
         return f"{seeds} seed{'s' * (seeds != 1)} so far."
     largest = max(interval.detectable for interval in found.intervals.values())
+    if not largest:
+        return f"{seeds} seeds; {NOTHING_VARIES}."
     at = "" if found.look is None else ", at this look"
     power = (
         f"{seeds} seeds; a true change of {metric.show(largest)} {metric.unit or 'in ' + metric.label} in each "

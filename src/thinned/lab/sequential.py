@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from thinned.errors import ConfigurationError
-from thinned.lab.statistics import LEVEL, POWER, Interval, mean_interval, smallest_detectable
+from thinned.lab.statistics import LEVEL, POWER, Interval, alike, paired_interval, smallest_detectable
 
 GROWTH = 1.5
 """From one look to the next: more looks stop sooner and widen the intervals."""
@@ -106,9 +106,9 @@ class Until:
             values: the paired differences of all seeds so far, at least two.
             comparisons: how many are judged together.
         """
-        plain = mean_interval(values)
+        plain = paired_interval(values)
         level = 1 - self.nominal(comparisons)
-        error = float(np.std(values, ddof=1)) / math.sqrt(plain.n)
+        error = 0.0 if alike(values) else float(np.std(values, ddof=1)) / math.sqrt(plain.n)
         half = float(special.stdtrit(plain.n - 1, (1 + level) / 2)) * error
         detectable = smallest_detectable(plain.n, level=level) * error
         p = min(1.0, comparisons * self._chance(plain.p or 0.0))
