@@ -33,8 +33,20 @@ __all__ = [
 ]
 
 _ROOMS = (
-    "conformance", "diagnosis", "flax", "jax", "keras", "kernels", "lab", "mxnet", "numpy", "report", "tensorflow", "torch", "uncertainty",
-)  # fmt: skip
+    "conformance",
+    "diagnosis",
+    "flax",
+    "jax",
+    "keras",
+    "kernels",
+    "lab",
+    "mxnet",
+    "numpy",
+    "report",
+    "tensorflow",
+    "torch",
+    "uncertainty",
+)
 
 _FRAMEWORKS = {"keras": "keras", "flax": "flax", "torch": "torch", "mxnet": "mxnet"}
 """Who has models, by package; Keras first, because its layers are also those of its backend."""
