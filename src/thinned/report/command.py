@@ -49,7 +49,8 @@ def _call_of(base: OwnBase, data: str, seeds: Sequence[int]) -> str:
     """The call from Python of a question of the user's own; what their own module is, only they know."""
     task = repr(data) if base.kind == NETWORKS else "task"
     arms = {name: dict(settings) for name, settings in base.arms.items()}
-    return f"thinned.lab.Study({base.asks!r}, {task}, {arms}, seeds={list(seeds)}).run()"
+    wanted = list(seeds) if base.until is None else f"thinned.lab.{base.until!r}"
+    return f"thinned.lab.Study({base.asks!r}, {task}, {arms}, seeds={wanted}).run()"
 
 
 def _seeds(design: Design, records: Sequence[Record]) -> tuple[list[int], int]:
