@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.lab.recorded import record
-from thinned.lab.wording import diverged, guesses
+from thinned.lab.wording import diverged, guesses, where
 
 DATA = {**record("none", 0).data, "classes": 10, "test_examples": 10_000}
 
@@ -13,6 +13,16 @@ DATA = {**record("none", 0).data, "classes": 10, "test_examples": 10_000}
 def run(arm, seed, accuracy, **changes):
     """On ten classes."""
     return record(arm, seed, accuracy, data=DATA, **changes)
+
+
+class TestWhere:
+    """Over how many seeds."""
+
+    def test_a_seed_of_one_arm_alone_is_no_pair(self):
+        """A study may stop in between."""
+        runs = [run("none", 0, 0.8), run("dropout", 0, 0.8), run("none", 1, 0.8)]
+
+        assert "on toy, over 1 paired seed" == where(runs)
 
 
 class TestDiverged:

@@ -13,8 +13,12 @@ UNITS = {"percentage points": "points"}
 
 
 def where(records: Sequence[Record]) -> str:
-    """On which data, and over how many seeds."""
-    return f"on {records[0].data['name']}, over {count(seeds_of(records), 'paired seed')}"
+    """On which data, and over how many seeds that have runs of several arms."""
+    arms: dict[int, set[str]] = {}
+    for record in records:
+        arms.setdefault(record.seed, set()).add(record.arm)
+    paired = sum(len(each) > 1 for each in arms.values()) or len(arms)
+    return f"on {records[0].data['name']}, over {count(paired, 'paired seed')}"
 
 
 def count(number: int, noun: str) -> str:

@@ -10,11 +10,12 @@
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from thinned.errors import RecordError
+from thinned.lab.answer import Picture
 from thinned.lab.question import Design
 from thinned.lab.records import Contents, Record, Store, parsed
 from thinned.lab.studies import STUDIES
@@ -57,11 +58,12 @@ TEXTBOOK = """So ends the section "Dropout" of Zhang, Lipton, Li, Smola, "Dive i
 https://d2l.ai, in our words."""
 
 
-def all_pages(folder: Path) -> dict[Path, bytes]:
+def all_pages(folder: Path, draw: Callable[[Picture], bytes] = png) -> dict[Path, bytes]:
     """What belongs into a folder of findings, from its records alone: each file's content.
 
     Args:
         folder: whose `records` are read; without any, there is an index that says so.
+        draw: from a picture to its file's content.
 
     Raises:
         RecordError: no folder, or records of another study than their file is named for.
@@ -87,7 +89,7 @@ def all_pages(folder: Path) -> dict[Path, bytes]:
     for name, each in facts.items():
         content[folder / f"{name}.md"] = _page(folder, name, found[name], each).encode()
         if each.answer.charts:
-            content[folder / "images" / f"{name}.png"] = png(each.answer.charts[0])
+            content[folder / "images" / f"{name}.png"] = draw(each.answer.charts[0])
     return content
 
 

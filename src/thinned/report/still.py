@@ -44,14 +44,13 @@ def png(picture: Picture) -> bytes:
         picture: of an answer.
     """
     buffer = io.BytesIO()
-    about = {
-        "Title": picture.title,
-        "Description": summary(picture),
-        "Source": fingerprint(picture),
-        "Software": None,
-    }
-    drawn(picture).savefig(buffer, format="png", dpi=DPI, metadata=about)
+    drawn(picture).savefig(buffer, format="png", dpi=DPI, metadata={**told(picture), "Software": None})
     return buffer.getvalue()
+
+
+def told(picture: Picture) -> dict[str, str]:
+    """What is written into the picture's file: its words, and the fingerprint of its values."""
+    return {"Title": picture.title, "Description": summary(picture), "Source": fingerprint(picture)}
 
 
 def fingerprint(picture: Picture) -> str:
