@@ -10,6 +10,7 @@ from statsmodels.stats.power import TTestPower
 from torch import nn
 
 from tests.bounds import ALARM
+from tests.lab.recorded import design, pairs
 from thinned.errors import ConfigurationError
 from thinned.lab import Study
 from thinned.lab.own import TorchTask
@@ -174,10 +175,13 @@ class TestNullStudies:
 
     def test_they_cover_in_95_of_100(self):
         """100 studies of identical arms over five seeds each: how often 0 lies outside is binomial."""
-        studies = null_studies(seed=6, most=5)[:100, 0]
-        outside = sum(mean_interval(values).excludes_zero for values in studies)
+        studies = null_studies(comparisons=2, seed=6, most=5)[:100]
+        answers = [
+            design().answer(pairs(*(0.8 + 0.01 * accuracies.T).tolist())).verdict for accuracies in studies
+        ]
 
-        assert outside <= stats.binom.isf(ALARM, 100, 0.05)
+        assert answers.count("undecided") >= 100 - stats.binom.isf(ALARM, 100, 0.05)
+        assert {"undecided"} < set(answers) <= {"undecided", "helped", "hurt"}
 
 
 class TestStudy:

@@ -61,9 +61,12 @@ Rates = Annotated[
 Width = Annotated[
     str | None, _option(of="Units of each hidden layer, or one number for both. [default: 256,256]")
 ]
-LearningRate = Annotated[float | None, _option(of="Learning rate. [default: 0.5]")]
+LearningRate = Annotated[
+    float | None, _option(of="Learning rate. [default: 0.5; with --model 0.001, of Adam]")
+]
 Batch = Annotated[
-    int | None, _option(of="Examples in a minibatch. [default: 256, or all where there are fewer]")
+    int | None,
+    _option(of="Examples in a minibatch. [default: 256, or all where there are fewer; with --model 64]"),
 ]
 Out = Annotated[Path | None, _option(of="Folder for the records and the report. [default: runs/NAME-DATA]")]
 DataFolder = Annotated[Path | None, _option(of="Where Fashion-MNIST lies. [default: $THINNED_DATA]")]
