@@ -48,7 +48,9 @@ HEAD = """# Findings
 What the studies of `thinned study --list` found, each on one page with its picture, its tables, the number of
 seeds, and the smallest difference that they could have shown. Every figure is computed from the
 [records](records), and `thinned report --findings docs/findings` writes all of this again from them. A study
-without a page has not been run at length; `thinned study NAME --full` does.
+without a page has not been run at length; `thinned study NAME --full` does. "Undecided" says that no difference was
+seen, not that there is none: how large a hidden one could be stands beside it. Where runs are missing, diverged or
+learned nothing, the answer says so.
 """
 
 RESERVES = ("Quick", "Missing")
