@@ -36,7 +36,6 @@ def test_blocks(subject, check):
     [thinned.numpy.dropout],
     strict=True,
     nan="zero",
-    expected_failures={"strides": "the kernel writes in the order of the mask, so the result is in C order"},
 )
 def test_numpy(subject, check):
     """The function, on arrays."""

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,16 +74,17 @@ def audit(
 
     silences = from_project(Path.cwd(), set(all_rules()))
     inputs = [None if text is None else read(text) for text in (example_input, train_input, eval_input)]
-    found = load(subject)
-    report = run(
-        found.model,
-        found.example_input if inputs[0] is None else inputs[0],
-        train_input=inputs[1],
-        eval_input=inputs[2],
-        select=None if select is None else [name.strip() for name in select.split(",")],
-        ignore=silences,
-        files=[found.file] if found.file else [],
-    )
+    with redirect_stdout(sys.stderr):  # what the model prints is no part of the result
+        found = load(subject)
+        report = run(
+            found.model,
+            found.example_input if inputs[0] is None else inputs[0],
+            train_input=inputs[1],
+            eval_input=inputs[2],
+            select=None if select is None else [name.strip() for name in select.split(",")],
+            ignore=silences,
+            files=[found.file] if found.file else [],
+        )
     if sarif is not None:
         document = as_sarif(report, __version__, found.file)
         sarif.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """`thinned verify`: whether an implementation is right."""
 
 import sys
+from contextlib import redirect_stdout
 from typing import Annotated, Any
 
 import typer
@@ -59,16 +60,17 @@ def verify(
 
     Example: `thinned verify torch.nn:Dropout`, `thinned verify mine.py:my_dropout --kind torch-function`
     """
-    report = held(
-        thing(subject),
-        kind=kind,
-        method=method,
-        rate=rate,
-        shape=None if shape is None else integers(shape),
-        shared=None if shared is None else integers(shared),
-        checks=None if only is None else only.split(","),
-        compiler=compiler,
-    )
+    with redirect_stdout(sys.stderr):  # what the subject prints is no part of the result
+        report = held(
+            thing(subject),
+            kind=kind,
+            method=method,
+            rate=rate,
+            shape=None if shape is None else integers(shape),
+            shared=None if shared is None else integers(shared),
+            checks=None if only is None else only.split(","),
+            compiler=compiler,
+        )
     if as_json:
         typer.echo(report.json())
     else:

@@ -108,6 +108,9 @@ def _named_packages(function: Any, seen: set[int]) -> Iterator[str]:
         if inspect.ismodule(value):
             yield value.__name__
         elif value is not None:
+            # A class of one's own is of the framework that it extends, as an autograd function is.
+            for each in getattr(value, "__mro__", ()):
+                yield each.__module__
             yield getattr(value, "__module__", None) or ""
             if inspect.isfunction(value):
                 yield from _named_packages(value, seen)

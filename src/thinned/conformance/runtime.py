@@ -90,6 +90,10 @@ class Runtime:
         """What a subject's parameter of this role (key, generator, seed) gets at its call number `turn`."""
         return (seed * 1009 + turn) % 2**31 if role == "seed" else np.random.default_rng([seed, turn])
 
+    def origin(self) -> int | None:
+        """What the framework's own generator was last seeded with; None where that cannot be seen."""
+        return None
+
     def generators(self) -> dict[str, bytes]:
         """The state of each global generator."""
         _, words, *rest = np.random.get_state()  # noqa: NPY002

@@ -71,7 +71,6 @@ def as_sarif(report: Report, version: str, fallback: str | None = None) -> dict[
                     "driver": {
                         "name": "thinned audit",
                         "semanticVersion": version,
-                        "informationUri": "https://github.com/thinned/thinned",
                         "rules": [_rule(rule) for rule in listed],
                     }
                 },

@@ -13,6 +13,16 @@ LOSSES = {
 """What is made of logits."""
 
 
+SCORED = {"_softmax", "_safe_softmax", "softmax"}
+"""What attention makes its weights with."""
+
+
+def is_scored(node: Node) -> bool:
+    """Whether a score stays a score: scaled, seen otherwise, masked, or with a bias that is no activation."""
+    alone = sum(parent.data == 2 for parent in node.parents) == 1
+    return is_view(node) or (alone and node.op in {"add", "masked_fill", "where"})
+
+
 def is_view(node: Node) -> bool:
     """Whether the same numbers come out, or these times a constant."""
     return node.op in VIEWS or node.number is not None

@@ -49,6 +49,8 @@ def record(model: nn.Module, train_input: Any, eval_input: Any) -> Trace:
             _pass(recorder, model, eval_input, "evaluation"),
             _pass(recorder, model, eval_input, "evaluation again"),
         ]
+        now = dict(model.named_modules())
+        trace.replaced = {name for name, each in trace.modules.items() if now.get(name) is not each.module}
         trace.neutral = _pass(recorder, model, train_input, "train without noise")
     return trace
 

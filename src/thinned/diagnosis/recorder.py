@@ -203,6 +203,8 @@ class Recorder(TorchDispatchMode):
         call, function = self.call, self.function
         alpha = function is not None and "alpha" in function.name
         noise = None
+        if not x.is_floating_point() and kind == "mask":
+            kind = "replaced"  # whole numbers are tokens or indices: 0 is another of them, and scales nothing
         draws = tuple(each for each in _noise_of(node) if each.draw) or (node,)
         if numbers is not None and kind in {"mask", "replaced"}:
             noise = measure(numbers, _shape(x, numbers), independent=_independent(node, draws))
@@ -269,7 +271,7 @@ def _number(op: str, args: Any) -> float | None:
     if isinstance(value, Tensor):
         if value.dim() or value.is_complex():
             return None
-        value = float(value)
+        value = float(value.detach())
     if not isinstance(value, (int, float)) or (op == "div" and value == 0):
         return None
     return float(value) if op == "mul" else 1 / float(value)

@@ -51,6 +51,7 @@ class Trace:
         scales: of the inputs in training and in evaluation, where both were given.
         readings: of the source files of the model.
         compiled: what a compiled model did, where the model is one.
+        replaced: names of the modules that are others after the passes in evaluation.
         given_differs: where modules were in another mode than the model as it came: whether two passes of it, as it
             came and without gradients, differed.
     """
@@ -64,6 +65,7 @@ class Trace:
     scales: list[tuple[Scale, Scale]] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     compiled: Any = None
+    replaced: set[str] = field(default_factory=set)
     given_differs: bool | None = None
 
     @cached_property

@@ -46,7 +46,7 @@ def dropout(
         out: where to write, an array like `x`; may be `x` itself.
 
     Returns:
-        `out`, or a fresh C-contiguous array like `x`.
+        `out`, or a fresh array like `x`, which lies in memory as `x` does.
 
     Raises:
         RateError, AddressError, ShareError, WindowError, DtypeError: see `thinned.errors`.
@@ -72,7 +72,11 @@ def dropout(
         DROP, dtype, _address(source), None, _address(target), x.size, how, where,
         default_threads(), crew, (source, target),
     )  # fmt: skip
-    if out is None or target is out:
+    if out is None:
+        if x.flags.c_contiguous:
+            return target
+        out = np.empty_like(x, subok=False)
+    if target is out:
         return target
     out[...] = target
     return out

@@ -91,6 +91,10 @@ class Torch(Runtime):
         number = int(super().randomness("seed", seed, turn))
         return number if role == "seed" else torch.Generator().manual_seed(number)
 
+    def origin(self) -> int:
+        """As PyTorch says."""
+        return torch.initial_seed()
+
     def generators(self) -> dict[str, bytes]:
         """With PyTorch's."""
         return super().generators() | {"torch": torch.get_rng_state().numpy().tobytes()}

@@ -52,7 +52,14 @@ def training_after_evaluation(bench: Bench) -> str:
 def draws_again(bench: Bench) -> str:
     """The next call draws anew."""
     instance, x = bench.instance(), bench.inputs()
+    origin = bench.runtime.origin()
     outputs = [bench.numpy(instance(bench.runtime.array(x))) for _ in range(3)]
+    if bench.runtime.origin() != origin:
+        raise FailedError(
+            f"a call seeds the global generator of {bench.runtime.own_generator}",
+            "a draw from it",
+            "all else that draws, such as the order of the data, starts again at every call",
+        )
     if all(np.array_equal(outputs[0], each) for each in outputs[1:]):
         raise FailedError(
             "three calls gave the same output",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from thinned.conformance import likely
-from thinned.conformance.bench import Bench, Sample
+from thinned.conformance.bench import CALLS, Bench, Sample
 from thinned.conformance.checks.check import wrong
 from thinned.conformance.claim import ALPHA, BLOCK, NORMAL, SELECT, UNIFORM
 from thinned.conformance.outcome import FailedError, NotApplicableError
@@ -12,6 +12,9 @@ from thinned.methods.bounds import stray_of_seen
 
 ROUNDING = 4 * 2.0**-24
 """Relative, of a scale in float32: 1 - p, its quotient, the product, and the comparison's own quotient."""
+
+FINE = 0.001
+"""A rate of which a uniform of ten bits, as half types have, drops half as much again."""
 
 RESOLUTION = 2.0**-17
 """How far a rate that is kept in 16 bits may be from the one that was asked for."""
@@ -24,7 +27,7 @@ def keep_rate(bench: Bench) -> str:
     Bernstein's bound for n independent draws, and along each axis for every place of it.
     """
     _needs_dropping(bench)
-    alarm, measured = bench.alarm / (2 * len(bench.rates)), []
+    alarm, measured = bench.alarm / (2 * len(bench.rates) + 1), []
     for rate in bench.rates:
         sample = bench.sample(rate)
         stray = bench.claim.stray_of_kept(sample.independent, rate, alarm)
@@ -42,6 +45,7 @@ def keep_rate(bench: Bench) -> str:
     if bench.claim.law == SELECT:
         for rate in bench.rates:
             _same_everywhere(bench.sample(rate), alarm)
+        _fine(bench, alarm)
     return "keeps " + ", ".join(f"{kept:.4f} at rate {rate:g}" for kept, rate, _ in measured)
 
 
@@ -52,6 +56,21 @@ def _stray_of_blocks(sample: Sample, alarm: float) -> float:
         events = events[:, :, :1]
     shares = events.reshape(int(np.prod(events.shape[:3])), -1).mean(axis=1)
     return stray_of_seen(shares.size, float(shares.var(ddof=1)), alarm)
+
+
+def _fine(bench: Bench, alarm: float) -> None:
+    """A rate that a uniform of a half type cannot tell from its neighbours is kept too."""
+    if "rates" in bench.subject.lacks:
+        return
+    sample = bench.sampled(FINE, bench.inputs(), bench.instance(FINE, 2), calls=CALLS)
+    kept, expected = float(sample.events.mean()), bench.claim.chance(FINE)
+    stray = bench.claim.stray_of_kept(sample.independent, FINE, alarm)
+    if abs(kept - expected) > stray:
+        raise FailedError(
+            f"keeps {kept:.5g} where rate {FINE:g} was asked",
+            f"{expected:g} +- {stray:.2g}",
+            "small rates are too coarse: is the mask drawn in half precision?",
+        )
 
 
 def _same_everywhere(sample: Sample, alarm: float) -> None:

@@ -1,6 +1,7 @@
 """Dropout that goes on in evaluation."""
 
 import math
+import re
 from collections.abc import Iterator
 
 from torch import Tensor
@@ -22,6 +23,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             places.setdefault(drop.site, []).append(drop)
     for drops in places.values():
         yield RULE.finding(
+            severity="note" if _is_meant(drops[0]) else "error",
             place=drops[0].place,
             evidence=_evidence(drops, differ=differ),
             mend=_mend(drops[0]),
@@ -43,6 +45,15 @@ def like_dropout(drop: Drop) -> bool:
         chance = 5 * drop.noise.spread / math.sqrt(max(1, drop.noise.count))
         return drop.noise.mean > max(0.2, chance)
     return drop.kind in {"mask", "alpha", "opaque"}
+
+
+_MEANT = re.compile(r"MC(?=[A-Z_0-9]|$)|Monte_?Carlo|Bayes|(^|_)mc(_|$)")
+
+
+def _is_meant(drop: Drop) -> bool:
+    """Whether a class around it says by its name that it samples in evaluation: MC dropout, Bayesian networks."""
+    calls = drop.call.within() if drop.call is not None else ()
+    return any(_MEANT.search(each.kind) for each in calls)
 
 
 def _dropped(drops: list[Drop]) -> tuple[int, int]:
@@ -67,6 +78,8 @@ def _evidence(drops: list[Drop], *, differ: bool) -> str:
 
 def _mend(drop: Drop) -> str:
     call, function = drop.call, drop.function
+    if _is_meant(drop):
+        return "None, if it is meant: average several passes. Else tell it the mode."
     if call is not None and not call.registered:
         return (
             f"The model does not know this {call.kind}, so eval() does not reach it: keep it in an attribute, an "

@@ -20,7 +20,8 @@ def check(trace: Trace) -> Iterator[Finding]:
             )
     for name, each in trace.modules.items():
         calls = trace.calls(name)
-        if each.drops and each.rate and calls and not any(call.training for call in calls):
+        off = each.drops and each.rate and calls and not any(call.training for call in calls)
+        if off and not _is_frozen(name, trace):
             yield RULE.finding(
                 place=Place(name, each.kind),
                 evidence=(
@@ -30,6 +31,19 @@ def check(trace: Trace) -> Iterator[Finding]:
                 mend="Leave the mode to train(); where a frozen part is to stay in evaluation, silence this rule.",
                 figures={"rate": each.rate},
             )
+
+
+def _is_frozen(name: str, trace: Trace) -> bool:
+    """Whether it belongs to a part in evaluation whose weights do not learn: a teacher, a frozen backbone."""
+    while name:
+        name = name.rpartition(".")[0]
+        around = trace.modules.get(name)
+        if around is None or any(call.training for call in trace.calls(name)):
+            return False
+        weights = list(around.module.parameters())
+        if weights:
+            return not any(each.requires_grad for each in weights)
+    return False
 
 
 RULE = Rule(

@@ -20,20 +20,27 @@ def check(trace: Trace) -> Iterator[Finding]:
             sum(getattr(each.noise, name) for each in drops if each.noise is not None)
             for name in ("kept", "count")
         )
-        name = drop.place.module
-        only = Counter(trace.multiplied(name)) - Counter(trace.multiplied(name, training=True))
+        # What evaluation multiplies by may stand in the dropout itself or in a module that calls it.
+        names = dict.fromkeys(
+            [drop.place.module, *(each.name for each in drop.call.within())] if drop.call else [""]
+        )
+        evaluated, trained_with = (
+            [number for name in names for number in trace.multiplied(name, training=mode)]
+            for mode in (False, True)
+        )
+        only = Counter(evaluated) - Counter(trained_with)
         for factor in only:
             if not 0 < factor < 1 or two_sided(kept, count, factor) <= trace.alarm:
                 continue
             trained = noise.scale or 1.0
-            if trained == 1.0 and not any(number > 1 for number in trace.multiplied(name, training=True)):
+            if trained == 1.0 and not any(number > 1 for number in trained_with):
                 continue  # the original form: no scale in training, the keep rate in evaluation
             yield RULE.finding(
                 place=drop.place,
                 evidence=(
-                    f"In training {kept / count:.3f} of {count} values are kept and scaled up; in "
-                    "evaluation the same "
-                    f"module multiplies by {factor:.4g}, so activations are {factor:.3f} times what they were."
+                    f"In training {kept / count:.3f} of {count} values are kept and scaled up; in evaluation "
+                    f"the {'same module' if len(names) == 1 else 'module, or one around it,'} multiplies by "
+                    f"{factor:.4g}, so activations are {factor:.3f} times what they were."
                 ),
                 figures={"keep": kept / count, "evaluation_factor": factor},
             )

@@ -11,7 +11,7 @@ def check(trace: Trace) -> Iterator[Finding]:
     """Each place that dropped in both passes before evaluation, and in none after it."""
     before = [{drop.site: drop for drop in each.forward()} for each in trace.train]
     after = {drop.site for drop in trace.neutral.forward()}
-    ran = {call.name for call in trace.neutral.calls}
+    ran = {call.name for call in trace.neutral.calls} | trace.replaced
     for site, drop in before[0].items():
         # Where a layer was left out by chance, as LayerDrop does, its module did not run.
         if site in before[1] and site not in after and drop.place.module in ran:

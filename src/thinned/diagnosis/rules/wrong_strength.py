@@ -17,13 +17,24 @@ def check(trace: Trace) -> Iterator[Finding]:
         masks = [drop for drop in drops if drop.kind == "mask" and drop.noise is not None]
         found = None
         if masks and all(drop.noise is not None and drop.noise.independent for drop in masks):
-            found = _mask(masks, trace)
+            found = next(filter(None, (_mask(alike, trace) for alike in _alike(masks))), None)
         elif drops[0].kind == "noise":
             found = _noise(drops, trace)
         elif drops[0].kind == "alpha":
             found = _stated(drops, trace)
         if found is not None:
             yield found
+
+
+def _alike(masks: list[Drop]) -> list[list[Drop]]:
+    """Masks of one layer and one rate: a line may be called at several, and layers may share a name."""
+    found: dict[tuple[object, ...], list[Drop]] = {}
+    for drop in masks:
+        scale = drop.noise.scale if drop.noise is not None else None
+        layer = None if drop.call is None else id(drop.call.module)
+        key = (layer, drop.stated, None if scale is None else float(f"{scale:.2g}"))
+        found.setdefault(key, []).append(drop)
+    return list(found.values())
 
 
 def _mask(masks: list[Drop], trace: Trace) -> Finding | None:
