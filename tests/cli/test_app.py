@@ -1,5 +1,8 @@
 """The program: help, exit codes, and what it does without its extra."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.cli.command import thinned
@@ -33,6 +36,16 @@ class TestHelp:
         )
 
         assert "" == python(code)[1].strip()
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such redirection")
+    def test_a_closed_output_is_an_output_to_nowhere(self):
+        """As `thinned ... >&-` in a script: no traceback, and no other file takes the stream's number."""
+        program = [sys.executable, "-W", "error", "-m", "thinned", "study", "--list"]
+        done = subprocess.run(
+            ["/bin/sh", "-c", '"$@" >&-', "sh", *program], stderr=subprocess.PIPE, check=False, timeout=180
+        )
+
+        assert (0, b"") == (done.returncode, done.stderr)
 
     def test_version(self):
         """One line."""

@@ -1,5 +1,6 @@
 """The command line: verbs only. What they do lives in the rooms to the left."""
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -23,6 +24,7 @@ _EXTRA = {
 
 def main() -> None:
     """Run the command line and exit: 0 fine, 1 trouble found, 2 usage, 130 interrupted."""
+    _open_streams()
     try:
         from thinned.cli.app import run
 
@@ -37,3 +39,17 @@ def main() -> None:
         )
         code = 1
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Give a process that was started with closed streams ones to nowhere: what it prints is lost, its work is not.
+
+    Left closed, the next file that is opened would have a stream's number, and take what libraries print.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -189,8 +190,10 @@ def slug(text: str) -> str:
     Example:
         >>> slug("Does width matter, really?")
         'does-width-matter-really'
+        >>> slug("Régression : ça aide ?")
+        'régression-ça-aide'
     """
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "study"
+    return re.sub(r"[\W_]+", "-", unicodedata.normalize("NFKC", text).lower()).strip("-")[:60] or "study"
 
 
 def _arms(base: Any, scope: object) -> Mapping[str, Any]:
