@@ -40,7 +40,12 @@ class TestHelp:
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such redirection")
     def test_a_closed_output_is_an_output_to_nowhere(self):
         """As `thinned ... >&-` in a script: no traceback, and no other file takes the stream's number."""
-        program = [sys.executable, "-W", "error", "-m", "thinned", "study", "--list"]
+        code = (
+            "import sys\nfrom thinned.cli import main\nsys.argv = ['thinned', '--version']\n"
+            "try: main()\nexcept SystemExit: pass\n"
+            "sys.exit(sys.stdout is None or sys.stdout.fileno() != 1)"
+        )
+        program = [sys.executable, "-W", "error", "-c", code]
         done = subprocess.run(
             ["/bin/sh", "-c", '"$@" >&-', "sh", *program], stderr=subprocess.PIPE, check=False, timeout=180
         )
