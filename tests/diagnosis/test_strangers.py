@@ -99,26 +99,32 @@ def found(model, x):
 
 
 def test_one_line_at_two_rates():
+    """Each rate is held to its own scale."""
     assert not {rule for rule, _ in found(Locked(), torch.randn(32, 4, 64))} & {"wrong-strength"}
 
 
 def test_tokens_are_not_scaled():
+    """Token 0 is a token."""
     assert found(Tokens(), torch.randint(0, 50, (16, 20))) == set()
 
 
 def test_a_teacher_may_stay_in_evaluation():
+    """What learns may not."""
     assert found(Distilled(frozen=True), torch.randn(32, 20)) == set()
     assert found(Distilled(frozen=False), torch.randn(32, 20)) == {("off-in-training", "warning")}
 
 
 def test_a_layer_that_evaluation_replaced():
+    """It is gone in the next epoch."""
     assert ("stuck-after-eval", "error") in found(Replaced(), torch.randn(32, 20))
 
 
 def test_dropped_scores():
+    """A score of 0 keeps its key."""
     assert found(Scores(), torch.randn(16, 12, 32)) == {("on-logits", "warning")}
 
 
 def test_sampling_on_purpose_is_a_note():
+    """Its class says so."""
     model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), MCDropout(0.2), nn.Linear(64, 3))
     assert found(model, torch.randn(32, 20)) == {("active-in-eval", "note")}

@@ -32,7 +32,8 @@ def _alike(masks: list[Drop]) -> list[list[Drop]]:
     for drop in masks:
         scale = drop.noise.scale if drop.noise is not None else None
         layer = None if drop.call is None else id(drop.call.module)
-        key = (layer, drop.stated, None if scale is None else float(f"{scale:.2g}"))
+        factors = () if scale is None else tuple(f"{each:.2g}" for each in _factors(drop, scale))
+        key = (layer, drop.stated, factors)
         found.setdefault(key, []).append(drop)
     return list(found.values())
 
