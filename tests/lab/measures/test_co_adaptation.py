@@ -70,7 +70,7 @@ class TestMeasure:
         for draw in range(10):
             kept = torch.from_numpy(keep((5,), 0.5, seed=SEED, site="measure.removal.relu1", draw=draw))
             hidden = torch.relu(made.fc1(data.test_x)) * kept * 2
-            losses.append(float(torch.nn.functional.cross_entropy(made.out(hidden), data.test_y)))
+            losses.append(torch.nn.functional.cross_entropy(made.out(hidden), data.test_y).item())
 
         assert math.isclose(sum(losses) / 10, removal(made, data, 0.5, SEED)["removed_loss"], rel_tol=1e-5)
 
