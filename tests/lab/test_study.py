@@ -105,7 +105,7 @@ class TestDefaults:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"name": "nothing"}, "name of a study: dropout.*; got 'nothing'"),
+            ({"question": "nothing"}, "name of a study: dropout.*; got 'nothing'"),
             ({"seeds": 1}, "at least 2 different seeds"),
             ({"seeds": [3, 3]}, "at least 2 different seeds"),
             ({"seeds": -3}, "at least 2 different seeds"),
