@@ -99,7 +99,7 @@ class TestUsage:
         [
             (["frobnicate"], "No such command 'frobnicate'"),
             (["study"], "expected the name of a study; got none"),
-            (["study", "nothing"], "expected the name of a study: dropout; got 'nothing'"),
+            (["study", "nothing"], "published-answers; got 'nothing'"),
             (["study", "dropout", "--rates", "1.5"], "expected a rate in [0, 1]"),
             (["study", "dropout", "--rates", "half"], "such as 0.5 or 0.2,0.5; got 'half'"),
             (["study", "dropout", "--rates", "0.1,0.2,0.3"], "each of the 2 hidden layers; got 3"),
@@ -120,7 +120,10 @@ class TestUsage:
             (["study", "dropout", "--data", "digits", "--seeds", f"{10**12}"], "expected curves that this"),
             (["study", "dropout", "--data", "nowhere.npz"], "got 'nowhere.npz', neither a name"),
             (["study", "dropout", "--frob"], "No such option"),
-            (["report", "nowhere"], "expected a folder with records.jsonl; got 'nowhere'"),
+            (
+                ["report", "nowhere"],
+                "expected a folder with records.jsonl, or folders with it below; got 'nowhere'",
+            ),
             (["runs", "nowhere"], "expected a folder of records; got 'nowhere'"),
             (["mask", "2,x", "0.5"], "expected integers separated by commas"),
             (["mask", "2,8", "1.5"], "expected a rate in [0, 1]"),

@@ -21,7 +21,9 @@ def declare():
     try:
         torch.ops.load_library(str(next(Path(found.origin).parent.glob("_C.*"))))
     except (OSError, StopIteration):
-        library = torch.library.Library("torchvision", "DEF")
+        if hasattr(torch.ops.torchvision, NAMES[0]):
+            return None  # somebody has declared them
+        library = torch.library.Library("torchvision", "FRAGMENT")
         for name in NAMES:
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         return library

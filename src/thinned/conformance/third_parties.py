@@ -51,7 +51,7 @@ def _timm_layers() -> Any:
     try:
         return importlib.import_module("timm.layers")
     except RuntimeError:
-        _DECLARED.append(torch.library.Library("torchvision", "DEF"))
+        _DECLARED.append(torch.library.Library("torchvision", "FRAGMENT"))
         for operator in ("nms", "qnms"):
             _DECLARED[-1].define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         for name in [name for name in sys.modules if name.partition(".")[0] in {"torchvision", "timm"}]:

@@ -6,7 +6,9 @@ from typing import Any
 
 from thinned.errors import ConfigurationError
 from thinned.lab.configuration import Configuration
-from thinned.lab.stacked.networks import Trial
+
+Trial = tuple[Configuration, int]
+"""A configuration and a seed."""
 
 _KNOWN = (
     "hidden", "rates", "lr", "batch", "epochs", "method", "method_args", "placement", "input_rate", "normalisation",

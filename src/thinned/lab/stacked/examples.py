@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thinned.lab.data import Data
-from thinned.lab.stacked.networks import Trial
+from thinned.lab.stacked.cohorts import Trial
 from thinned.lab.training import prepare
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from thinned.lab.configuration import Configuration
+from thinned.lab.stacked.cohorts import Trial
 from thinned.lab.methods import METHODS
 from thinned.lab.models import mlp
 from thinned.lab.stacked.layers import Normalisation, Where, activation
@@ -14,9 +15,6 @@ from thinned.lab.stacked.orders import threads_beside
 from thinned.methods import gaussian_noise
 from thinned.methods.law import THIN
 from thinned.torch._stack_draws import Perturbation
-
-Trial = tuple[Configuration, int]
-"""A configuration and a seed."""
 
 
 class Networks:
