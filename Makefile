@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-mxnet test-gpu check pytest bench bench-mxnet clean
+.PHONY: help study test test-long test-mxnet test-gpu check pytest bench bench-mxnet clean
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -20,7 +20,10 @@ check: .venv/dev  ## lint, format, types
 	$(BIN)/mypy
 
 pytest: .venv/dev  ## the tests and every example in the documentation
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup -m "not long" $(ARGS)
+
+test-long: .venv/dev  ## the tests that take too long for every commit: clusters, stacked trials, kills, other backends
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup -m long $(ARGS)
 
 test-mxnet: .venv-mxnet/dev  ## the same for MXNet, which needs an environment of its own
 	.venv-mxnet/bin/python -m pytest -W ignore::DeprecationWarning $(ARGS) \

@@ -12,6 +12,8 @@ from thinned.lab import Study
 from thinned.lab.question import Plan
 from thinned.lab.studies import STUDIES
 
+pytestmark = pytest.mark.long
+
 QUICK = Plan("digits", 2, {"hidden": (8, 8), "epochs": 1})
 
 

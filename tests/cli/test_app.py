@@ -122,7 +122,7 @@ class TestUsage:
             (["study", "dropout", "--frob"], "No such option"),
             (
                 ["report", "nowhere"],
-                "expected a folder with records.jsonl, or folders with it below; got 'nowhere'",
+                "or folders with it below; got 'nowhere'",
             ),
             (["runs", "nowhere"], "expected a folder of records; got 'nowhere'"),
             (["mask", "2,x", "0.5"], "expected integers separated by commas"),

@@ -11,6 +11,8 @@ from thinned.cli.app import app
 from thinned.cli.own import factory, rates_of_own, user_task
 from thinned.errors import RateError
 
+pytestmark = pytest.mark.long
+
 MODEL = """
 from torch import nn
 

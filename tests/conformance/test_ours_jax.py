@@ -1,10 +1,14 @@
 """Ours, held to everything that strangers are, with no limits allowed: JAX, Flax and TensorFlow."""
 
+import pytest
+
 import thinned.flax
 import thinned.flax.linen
 import thinned.jax
 import thinned.tensorflow
 from thinned.conformance.pytest import parametrize_with_checks
+
+pytestmark = pytest.mark.long
 
 
 @parametrize_with_checks(

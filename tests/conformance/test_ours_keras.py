@@ -7,6 +7,8 @@ import thinned.keras
 from tests.keras.test_backends import run
 from thinned.conformance.pytest import parametrize_with_checks
 
+pytestmark = pytest.mark.long
+
 BACKEND = keras.backend.backend()
 LAYERS = [
     getattr(thinned.keras.layers, name)

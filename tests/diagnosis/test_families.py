@@ -7,6 +7,8 @@ import pytest
 
 from tests.diagnosis.families import FAMILIES, JUDGED, audited
 
+pytestmark = pytest.mark.long
+
 PAGE = Path(__file__).parents[2] / "docs" / "audit" / "families.md"
 FOUND = {"ViT": ["rate-zero"], "ConvNeXt": ["rate-zero"]}
 """The only findings, which are true; the other families have none."""

@@ -10,6 +10,8 @@ from flax import nnx
 import thinned
 from thinned.diagnosis.structure import same
 
+pytestmark = pytest.mark.long
+
 X = np.random.default_rng(0).random((16, 8), dtype=np.float32)
 
 

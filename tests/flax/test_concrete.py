@@ -14,6 +14,8 @@ import thinned.jax as tj
 import thinned.torch as tt
 from thinned.errors import RateError
 
+pytestmark = pytest.mark.long
+
 SEED, SITE, T = 2**40 + 9, "here", 0.1
 RNG = np.random.default_rng(0)
 

@@ -15,6 +15,7 @@ QUICK = Configuration(hidden=(16,), rates=(0.5,), batch=64, epochs=40)
 WHERE = {"data": "digits", "data_dir": None}
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning"),
 ]

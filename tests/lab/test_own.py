@@ -11,6 +11,8 @@ from thinned.lab.own import TorchTask
 from thinned.lab.records import Store
 from thinned.lab.task import opened
 
+pytestmark = pytest.mark.long
+
 DRAWS = torch.Generator().manual_seed(1)
 X = torch.randn(96, 4, generator=DRAWS)
 Y = (X.sum(1) > 0).long()

@@ -12,6 +12,8 @@ from thinned.lab.question import Design, Plan, Question
 from thinned.lab.scope import Scope
 from thinned.lab.studies import STUDIES
 
+pytestmark = pytest.mark.long
+
 RATES = (0.1, 0.5)
 
 

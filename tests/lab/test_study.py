@@ -129,6 +129,7 @@ class TestKill:
     """kill -9 of the whole study, at moments that a seeded generator picks."""
 
     @pytest.mark.slow
+    @pytest.mark.long
     def test_no_finished_run_is_lost_and_none_is_trained_twice(self, tmp_path):
         """Killed again and again, a study of two stages ends with the records of one that nobody touched.
 

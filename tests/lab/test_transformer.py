@@ -7,6 +7,8 @@ from thinned.errors import ConfigurationError
 from thinned.lab.configuration import Configuration
 from thinned.lab.transformer import HEADS, transformer
 
+pytestmark = pytest.mark.long
+
 SMALL = Configuration(model="transformer", hidden=(8, 8), rates=(0.5, 0.5))
 
 

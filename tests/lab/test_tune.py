@@ -10,6 +10,8 @@ from thinned.lab.confirm import Tuning
 from thinned.lab.own import TorchTask
 from thinned.lab.tune import JOURNAL, Search, objectives_of, validating
 
+pytestmark = pytest.mark.long
+
 pytest.importorskip("optuna")
 
 X = torch.randn(90, 4, generator=torch.Generator().manual_seed(1))

@@ -14,6 +14,8 @@ from thinned.lab.data import Data
 from thinned.lab.own import TorchTask
 from thinned.lab.user_model import METHODS, check_model, rated, task_on
 
+pytestmark = pytest.mark.long
+
 DRAWS = np.random.default_rng(0)
 DATA = Data(
     name="mine",

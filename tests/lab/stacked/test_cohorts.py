@@ -10,6 +10,8 @@ from thinned.lab.pool import Cohort
 from thinned.lab.stacked import groups, stackable
 from thinned.lab.stacked.choice import arrange, check_choice
 
+pytestmark = pytest.mark.long
+
 SMALL = Configuration((16,), (0.5,), batch=16)
 LARGE = Configuration()
 ODD = replace(SMALL, tikhonov=0.1)

@@ -8,6 +8,8 @@ from thinned.errors import ConfigurationError
 from thinned.lab import Study
 from thinned.lab.records import Store, key_of
 
+pytestmark = pytest.mark.long
+
 SETTINGS = {"hidden": (8, 8), "epochs": 1, "batch": 700}
 
 

@@ -14,6 +14,8 @@ from thinned.lab.data import load
 from thinned.lab.stacked import train_stacked
 from thinned.lab.training import train
 
+pytestmark = pytest.mark.long
+
 ALL = load("digits")
 FEW = replace(ALL, train_x=ALL.train_x[:150], train_y=ALL.train_y[:150])
 BASE = Configuration((16, 8), (0.2, 0.5), batch=60, epochs=2, lr=0.1)

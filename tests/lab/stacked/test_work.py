@@ -7,6 +7,8 @@ from thinned.lab.data import load
 from thinned.lab.pool import Cohort, run_all
 from thinned.lab.stacked import work
 
+pytestmark = pytest.mark.long
+
 QUICK = Configuration((8,), (0.5,), batch=1000, epochs=2)
 DATA = load("digits")
 

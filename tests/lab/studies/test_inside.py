@@ -20,6 +20,8 @@ from thinned.lab.studies import (
 )
 from thinned.lab.training import train
 
+pytestmark = pytest.mark.long
+
 STUDIES = (activation_variance, test_time, random_labels, input_noise, co_adaptation, published_answers)
 
 each_study = pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.QUESTION.name)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from thinned.lab.configuration import Configuration
-from thinned.lab.stacked.cohorts import Trial
 from thinned.lab.methods import METHODS
 from thinned.lab.models import mlp
+from thinned.lab.stacked.cohorts import Trial
 from thinned.lab.stacked.layers import Normalisation, Where, activation
 from thinned.lab.stacked.orders import threads_beside
 from thinned.methods import gaussian_noise

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from thinned.lab.configuration import EVALUATION_BATCH, Configuration
 from thinned.lab.data import Data
-from thinned.lab.stacked.cohorts import shape_of
+from thinned.lab.stacked.cohorts import Trial, shape_of
 from thinned.lab.stacked.examples import Part, parts
-from thinned.lab.stacked.networks import Networks, Trial
+from thinned.lab.stacked.networks import Networks
 from thinned.lab.stacked.orders import Orders
 from thinned.lab.stacked.steps import optimiser
 from thinned.lab.training import Metrics, Outcome
