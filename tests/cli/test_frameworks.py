@@ -16,6 +16,7 @@ def done(tmp_path_factory):
     return folder, thinned("study", "frameworks", *QUICK, cwd=folder)
 
 
+@pytest.mark.xdist_group("frameworks")  # what they look at is made once
 class TestFrameworks:
     """From a command to a page."""
 

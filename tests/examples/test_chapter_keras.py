@@ -39,7 +39,14 @@ class TestChapter:
     """`examples/chapter_keras.py`."""
 
     @pytest.mark.slow
-    @pytest.mark.parametrize(("backend", "epochs"), [("torch", 4), ("jax", 2), ("tensorflow", 2)])
+    @pytest.mark.parametrize(
+        ("backend", "epochs"),
+        [
+            ("torch", 4),
+            pytest.param("jax", 2, marks=pytest.mark.long),
+            pytest.param("tensorflow", 2, marks=pytest.mark.long),
+        ],
+    )
     def test_lesson(self, backend, epochs):
         """From scratch and with layers are one network, on the law's draws."""
         done = subprocess.run(

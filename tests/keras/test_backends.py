@@ -18,8 +18,6 @@ ELSEWHERE = [
     f"{HERE}/test_catalogue.py::TestEvery",
     f"{HERE}/test_schedules.py",
     f"{HERE}/test_dropconnect.py",
-    f"{HERE}/test_structures.py",
-    f"{HERE}/test_weights.py",
     f"{HERE}/test_convert.py::TestConvert::test_other_noise",
     f"{HERE}/test_layers.py::TestDropout",
     f"{HERE}/test_layers.py::TestEvery::test_a_key_of_the_generator",
@@ -34,6 +32,9 @@ ELSEWHERE = [
     f"{HERE}/test_saving.py::TestOtherFiles",
 ]
 """Tests that depend on the backend."""
+
+LONG = [f"{HERE}/test_structures.py", f"{HERE}/test_weights.py"]
+"""More of them, by `make test-long`."""
 
 TOLERANCES = {"reported": 1e-5, "evaluated": 1e-5}
 """Relative. The networks are in float64, but Keras' mean, and with it the loss and its gradient, is computed in
@@ -67,6 +68,15 @@ def test_elsewhere(backend):
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
 
     assert " passed" in run(["-m", "pytest", *options, *ELSEWHERE], backend)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_structures_and_weights_elsewhere(backend):
+    """The same, of layers that hold others, and of those that change weights."""
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
+
+    assert " passed" in run(["-m", "pytest", *options, *LONG], backend)
 
 
 @pytest.fixture(scope="module")
