@@ -29,7 +29,7 @@ def stackable(configuration: object) -> bool:
     """Whether a trial can be trained together with others.
 
     Example:
-        >>> stackable(Configuration()), stackable(Configuration(measures=("removed_units",)))
+        >>> stackable(Configuration()), stackable(Configuration(measures=("co_adaptation",)))
         (True, False)
     """
     return isinstance(configuration, Configuration) and not _unknown(configuration)

@@ -108,7 +108,7 @@ class DropConnectLinear(_DropConnect, nn.Linear):
         >>> layer(torch.ones(32, 784)).shape
         torch.Size([32, 256])
         >>> careful = thinned.torch.DropConnectLinear(784, 256, activation=torch.relu, inference="moments")
-        >>> bool((careful.eval()(torch.ones(1, 784)) > 0).all())
+        >>> bool((careful.eval()(torch.ones(1, 784)) >= 0).all())
         True
 
     References:
