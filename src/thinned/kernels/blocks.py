@@ -26,7 +26,7 @@ from numba.extending import intrinsic
 from thinned.kernels.block import DROP
 from thinned.kernels.compiled import Kernel, kernel
 from thinned.kernels.cpu import _group, _part, _spare
-from thinned.kernels.execute import GRAIN, Coordinates, Memory, Team, crew
+from thinned.kernels.execute import GRAIN, Coordinates, Memory, Team, crew, together
 from thinned.kernels.memory import pointer, take
 from thinned.kernels.vectors import GROUP, write_calls, write_drop
 from thinned.mask.rate import WIDE_LEVELS
@@ -200,10 +200,8 @@ KERNELS: dict[str, dict[str, Any]] = {
 }
 
 
-class _Block(ctypes.c_int64 * COUNT):  # type: ignore[misc]
-    """A block of this kernel's own words, and what must live as long as they do."""
-
-    owners: tuple[object, ...] = ()
+_Block = ctypes.c_int64 * COUNT
+"""A block of this kernel's own words."""
 
 
 def drop_block(
@@ -251,15 +249,11 @@ def _call(
 ) -> None:
     seed, site, step, draw = address
     masks, lost = (0, 0) if shared is None else (_at(shared[0]), _at(shared[1]))
-    block: Any = _Block(
+    block = _Block(
         x.address, y.address, _at(place), place.size, masks, lost, *task, 0, plan.threshold, draw, site,
         step, seed & 0xFFFFFFFF, seed >> 32,
     )  # fmt: skip
-    block.owners = x, y, place, shared
-    if threads == 1:
-        code.call(block)
-    else:
-        team(code, block, threads, block.owners)
+    together(code, block, threads, team, (x, y, place, shared))
 
 
 @lru_cache(maxsize=256)

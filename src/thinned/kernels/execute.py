@@ -1,6 +1,5 @@
 """Run a plan on memory: the one door between front ends and the CPU kernels."""
 
-import struct
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -12,8 +11,21 @@ from thinned.kernels.block import ADD, DROP, RELU, Block, give, take
 from thinned.kernels.compiled import Kernel, kernel
 from thinned.mask.plan import Plan
 from thinned.mask.sharing import Rows
+from thinned.methods.law import bits
 
-__all__ = ["ADD", "DROP", "GRAIN", "RELU", "Memory", "Team", "crew", "relu_gradient", "run", "thin"]
+__all__ = [
+    "ADD",
+    "DROP",
+    "GRAIN",
+    "RELU",
+    "Memory",
+    "Team",
+    "crew",
+    "relu_gradient",
+    "run",
+    "thin",
+    "together",
+]
 
 GRAIN = 1 << 14
 """Fewest elements worth a piece of their own, to a team that is awake: about five microseconds of work."""
@@ -60,6 +72,14 @@ def crew(kernel: Kernel, block: Block, threads: int, owners: object) -> None:
         kernel.call(block)
 
     pool.run(work, threads)
+
+
+def together(kernel: Kernel, block: Block, threads: int, team: Team, owners: object) -> None:
+    """Run a kernel on a block: by its caller alone, or by a team."""
+    if threads == 1:
+        kernel.call(block)
+    else:
+        team(kernel, block, threads, owners)
 
 
 def thin(
@@ -116,10 +136,7 @@ def run(
         x, y if residual is None else residual, y, size, *where, op, x == y, *how, draw, site, step,
         seed & 0xFFFFFFFF, seed >> 32,
     )  # fmt: skip
-    if threads == 1:
-        kernel.call(block)
-    else:
-        team(kernel, block, threads, (rows, owners))
+    together(kernel, block, threads, team, (rows, owners))
     give(block)
 
 
@@ -132,7 +149,7 @@ def _job(
     size = len(rows.bases) * rows.run
     threads, piece = cut(size, max(1, grain // rows.inner), threads)
     where = rows.address, len(rows.bases)
-    how = rows.run, rows.inner, size, piece, 0, plan.threshold, _bits(plan.scale)
+    how = rows.run, rows.inner, size, piece, 0, plan.threshold, bits(plan.scale)
     return kernel("thin", dtype), threads, rows, where, how
 
 
@@ -159,14 +176,10 @@ def relu_gradient(
     size = gradient.size
     threads, piece = cut(size, GRAIN, threads)
     block = take(
-        gradient.address, output.address, result.address, size, 0, 0, 0, 0, 0, 0, size, piece, 0, 0, _bits(scale),
+        gradient.address, output.address, result.address, size, 0, 0, 0, 0, 0, 0, size, piece, 0, 0, bits(scale),
         0, 0, 0, 0, 0,
     )  # fmt: skip
-    found = kernel("relu_gradient", gradient.dtype)
-    if threads == 1:
-        found.call(block)
-    else:
-        team(found, block, threads, (gradient, output, result))
+    together(kernel("relu_gradient", gradient.dtype), block, threads, team, (gradient, output, result))
     give(block)
 
 
@@ -180,8 +193,3 @@ def _memory(values: Values) -> Memory:
     if isinstance(values, Memory):
         return values
     return Memory(_STORED[values.dtype.name], values.__array_interface__["data"][0], values.size, values)
-
-
-def _bits(value: float) -> int:
-    """A float64's bits, as the signed integer that holds them."""
-    return int(struct.unpack("q", struct.pack("d", value))[0])

@@ -10,7 +10,6 @@ launchers take anything with the `data_ptr` and `dtype` that Triton knows. `TRIT
 file is imported, runs all of it on a processor.
 """
 
-import struct
 from typing import Any
 
 import triton
@@ -18,6 +17,7 @@ import triton.language as tl
 
 from thinned.kernels.block import ADD, DROP, RELU
 from thinned.kernels.execute import Coordinates
+from thinned.methods.law import bits
 
 __all__ = ["ADD", "DROP", "RELU", "relu_gradient_stack", "thin_row", "thin_rows", "thin_stack", "write_stack"]
 
@@ -191,7 +191,7 @@ def thin_row(op: int, x: Any, r: Any, y: Any, size: int, level: int, scale: floa
         at: seed, site, step, draw.
     """
     grid = (triton.cdiv(size, 8 * _CALLS),)
-    _row[grid](x, r, y, size, *_words(at), level, _bits(scale), op=op, calls=_CALLS, enable_fp_fusion=False)
+    _row[grid](x, r, y, size, *_words(at), level, bits(scale), op=op, calls=_CALLS, enable_fp_fusion=False)
 
 
 def thin_rows(
@@ -201,7 +201,7 @@ def thin_rows(
     """The same for any layout: `bases`, `run` and `inner` are those of `mask.sharing.Rows`, `bases` int64."""
     grid = (triton.cdiv(size, _SINGLE),)
     _rows[grid](
-        x, r, y, bases, run, inner, size, *_words(at), level, _bits(scale),
+        x, r, y, bases, run, inner, size, *_words(at), level, bits(scale),
         op=op, long=size >= 1 << 31, elements=_SINGLE, enable_fp_fusion=False,
     )  # fmt: skip
 
@@ -273,8 +273,3 @@ def _words(at: Coordinates) -> tuple[int, int, int, int, int]:
 
 def _signed(word: int) -> int:
     return word - (1 << 32) if word >= 1 << 31 else word
-
-
-def _bits(value: float) -> int:
-    """A float64's bits, as the signed integer that holds them."""
-    return int(struct.unpack("q", struct.pack("d", value))[0])

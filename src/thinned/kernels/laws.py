@@ -7,7 +7,7 @@ import numpy as np
 from thinned.kernels import noise
 from thinned.kernels.block import give, take
 from thinned.kernels.compiled import Kernel, kernel
-from thinned.kernels.execute import ASLEEP, GRAIN, Coordinates, Team, crew, cut
+from thinned.kernels.execute import ASLEEP, GRAIN, Coordinates, Team, crew, cut, together
 from thinned.methods.law import WRITE, LawPlan
 
 __all__ = ["run"]
@@ -46,10 +46,7 @@ def run(
     block = take(
         x, before[0], y, size, *before[1:], in_place, *after, draw, site, step, seed & 0xFFFFFFFF, seed >> 32,
     )  # fmt: skip
-    if threads == 1:
-        code.call(block)
-    else:
-        team(code, block, threads, (kept, owners))
+    together(code, block, threads, team, (kept, owners))
     give(block)
 
 

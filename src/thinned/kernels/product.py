@@ -1,16 +1,16 @@
 """The door to `connect.py`: products with weights that are thinned for each example, on memory."""
 
 import ctypes
-import struct
 from typing import NamedTuple
 
 import numpy as np
 
 from thinned.kernels import connect
 from thinned.kernels.compiled import kernel
-from thinned.kernels.execute import GRAIN, Coordinates, Team, crew
+from thinned.kernels.execute import GRAIN, Coordinates, Team, crew, together
 from thinned.mask.plan import Plan
 from thinned.mask.sharing import I64, Layout
+from thinned.methods.law import bits
 
 _EXAMPLES = 32
 """Examples of a piece, forward: enough to read the rows of weights that are in cache many times."""
@@ -18,10 +18,8 @@ _EXAMPLES = 32
 _NONE = 0
 
 
-class _Block(ctypes.c_int64 * connect.COUNT):  # type: ignore[misc]
-    """Words in memory, and what must live as long as they do."""
-
-    owners: tuple[object, ...] = ()
+_Block = ctypes.c_int64 * connect.COUNT
+"""A block of this kernel's own words."""
 
 
 class Operands(NamedTuple):
@@ -104,17 +102,13 @@ def _run(
     block = _Block(
         operands.x, operands.weight, operands.y, operands.x_gradient, operands.weight_gradient,
         examples.ctypes.data, rows.ctypes.data, where.shape[0], times, *where.shape[1:], _is_whole(where),
-        *cut, 0, plan.threshold, struct.unpack("q", struct.pack("d", plan.scale))[0], draw << 16, site, step,
+        *cut, 0, plan.threshold, bits(plan.scale), draw << 16, site, step,
         seed & 0xFFFFFFFF, seed >> 32,
     )  # fmt: skip
-    block.owners = (examples, rows, operands)
     batch, out, width = where.shape
     threads = max(1, min(threads, cut[1], batch * out * width // GRAIN))
     found = kernel(name, operands.dtype)
-    if threads == 1:
-        found.call(block)
-    else:
-        team(found, block, threads, block.owners)
+    together(found, block, threads, team, (examples, rows, operands))
 
 
 def _starts(where: Layout) -> tuple[I64, I64]:

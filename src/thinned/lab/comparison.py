@@ -133,24 +133,6 @@ class Comparison:
         return "helped" if interval.estimate * metric.better > 0 else "hurt"
 
 
-def contrast(records: Sequence[Record], control: str, treated: str, metric: Metric) -> Interval | None:
-    """Treated minus control, paired by seed, in the metric's unit; None where there are fewer than two pairs.
-
-    Args:
-        records: of one design.
-        control: name of the arm that the other is compared with.
-        treated: name of the other.
-        metric: what is compared.
-    """
-    reached = [
-        {run.seed: metric.of(run) for run in records if run.arm == arm and metric.name in run.final}
-        for arm in (control, treated)
-    ]
-    return _difference(
-        [reached[1][seed] - reached[0][seed] for seed in sorted(reached[0]) if seed in reached[1]]
-    )
-
-
 def compare(records: Sequence[Record], control: str, treated: str) -> Comparison:
     """Compare two arms of one design.
 

@@ -12,11 +12,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from thinned.lab.comparison import TEST_ACCURACY, Metric
 from thinned.lab.records import Record
-from thinned.lab.statistics import LEVEL, Interval, alike, holm, paired_interval
+from thinned.lab.statistics import LEVEL, Interval, holm, paired_interval
 
 Weights = Mapping[str, float]
 """Of each arm that takes part."""
@@ -114,17 +112,11 @@ def family(runs: Runs, members: Mapping[str, Weights]) -> tuple[Contrast, ...]:
 
 def judged(members: Mapping[str, Sequence[float]]) -> tuple[Contrast, ...]:
     """Contrasts that are judged together, given their values at each seed."""
-    found = {name: chance(values) for name, values in members.items()}
-    asked = [name for name, values in members.items() if len(values) > 1]
-    adjusted = dict(zip(asked, holm([found[name] for name in asked]), strict=True)) if asked else {}
+    found = {name: paired_interval(values) for name, values in members.items() if len(values) > 1}
+    chances = {name: _p(interval) for name, interval in found.items()}
+    adjusted = dict(zip(chances, holm(list(chances.values())), strict=True)) if chances else {}
     return tuple(
-        Contrast(
-            name,
-            tuple(values),
-            paired_interval(values) if len(values) > 1 else None,
-            found[name],
-            adjusted.get(name, 1.0),
-        )
+        Contrast(name, tuple(values), found.get(name), chances.get(name, 1.0), adjusted.get(name, 1.0))
         for name, values in members.items()
     )
 
@@ -139,11 +131,11 @@ def chance(values: Sequence[float]) -> float:
         >>> round(chance([1.0, 2.0, 3.0]), 4), chance([0.0, 0.0]), chance([0.5, 0.5])
         (0.0742, 1.0, 0.5)
     """
-    if len(values) < 2 or not any(values):
-        return 1.0
-    if alike(values):
-        return float(2.0 ** (1 - len(values)))
-    return float(stats.ttest_1samp(values, 0.0).pvalue)
+    return _p(paired_interval(values)) if len(values) > 1 else 1.0
+
+
+def _p(interval: Interval) -> float:
+    return 1.0 if interval.p is None else interval.p
 
 
 def difference(treated: str, control: str) -> dict[str, float]:

@@ -49,10 +49,8 @@ def thin(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor |
     check_dtype(x)
     if not x.is_cpu:
         return _elsewhere(op, x, how, address, residual)
-    source = x if x.is_contiguous() and not x.is_neg() else _whole(x)
-    result = torch.empty_like(source)
-    if result.nbytes >= LEAST:
-        ask_for_large(result.data_ptr(), result.nbytes)
+    source = _whole(x)
+    result = _fresh(source)
     added = None if residual is None else _whole(residual)
     run(
         op, _DTYPES[x.dtype], source.data_ptr(), None if added is None else added.data_ptr(), result.data_ptr(),

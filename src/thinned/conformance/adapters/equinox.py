@@ -6,11 +6,10 @@ from typing import Any
 import equinox
 import jax
 
-from thinned.conformance.adapters.functions import subject_of
+from thinned.conformance.adapters.functions import refuse_stated, subject_of
 from thinned.conformance.adapters.jax import Jax
 from thinned.conformance.signature import parameters
 from thinned.conformance.subject import Subject
-from thinned.errors import SubjectError
 
 
 class Equinox(Jax):
@@ -34,9 +33,6 @@ def equinox_subject(
     **stated: Any,
 ) -> Subject:
     """A subject of what makes a module; the parameters of its call say how it is called."""
-    if any(value is not None for value in stated.values()):
-        raise SubjectError(
-            "expected train= and evaluate= for a module of PyTorch; wrap this one in a function."
-        )
+    refuse_stated(stated, "this one")
     known = parameters(make_layer(0.5).__call__)
     return subject_of(make_layer, known, Equinox(), kind=kind, name=name, ours=ours, lacks=lacks)

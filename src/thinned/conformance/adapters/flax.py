@@ -9,11 +9,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from thinned.conformance.adapters.functions import Function, subject_of
+from thinned.conformance.adapters.functions import Function, refuse_stated, subject_of
 from thinned.conformance.adapters.jax import Jax
 from thinned.conformance.signature import Parameters, parameters
 from thinned.conformance.subject import Subject
-from thinned.errors import SubjectError
 
 
 class Flax(Jax):
@@ -77,7 +76,7 @@ def nnx_subject(
     make_layer: Callable[..., Any], *, kind: str, name: str, ours: bool, lacks: dict[str, str], **stated: Any
 ) -> Subject:
     """A subject of what makes a module; its streams are made from the seed, or reseeded."""
-    _nothing(stated)
+    refuse_stated(stated, "one of Flax")
     runtime = Flax()
     # A class takes them by `**more`; a function of the rate may take them by name.
     takes_rngs = {"rngs", "more"} & set(inspect.signature(make_layer).parameters)
@@ -113,7 +112,7 @@ def linen_subject(
     **stated: Any,
 ) -> Subject:
     """A subject of what makes a module without parameters; each call has a key for every stream."""
-    _nothing(stated)
+    refuse_stated(stated, "one of Flax")
 
     def at(rate: float) -> Function:
         layer = make_layer(rate)
@@ -125,10 +124,3 @@ def linen_subject(
 
     known = Parameters({"x": "x", "key": "key", "deterministic": "deterministic"})
     return subject_of(at, known, Flax(), kind=kind, name=name, ours=ours, lacks=lacks)
-
-
-def _nothing(stated: dict[str, Any]) -> None:
-    if any(value is not None for value in stated.values()):
-        raise SubjectError(
-            "expected train= and evaluate= for a module of PyTorch; wrap one of Flax in a function."
-        )

@@ -6,6 +6,7 @@ from typing import Any
 from thinned.conformance.runtime import Runtime
 from thinned.conformance.signature import Parameters, parameters
 from thinned.conformance.subject import Subject
+from thinned.errors import SubjectError
 
 RANDOM = ("key", "generator", "seed")
 """Roles of a parameter that the randomness of a call comes by."""
@@ -55,6 +56,18 @@ def function_subject(function: Function, runtime: Runtime, *, kind: str, name: s
     if not known.has("rate", "keep"):
         lacks["rates"] = "it has no parameter for the rate; give a function of x and rate"
     return subject_of(lambda rate: function, known, runtime, kind=kind, name=name, ours=ours, lacks=lacks)
+
+
+def refuse_stated(stated: dict[str, Any], what: str) -> None:
+    """Refuse `train=`, `evaluate=` and their like, which a subject of this kind is not called by.
+
+    Raises:
+        SubjectError: one is stated.
+    """
+    if any(value is not None for value in stated.values()):
+        raise SubjectError(
+            f"expected train= and evaluate= for a module of PyTorch; wrap {what} in a function."
+        )
 
 
 def subject_of(

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from thinned.conformance.adapters.functions import refuse_stated
 from thinned.conformance.outcome import NotApplicableError
 from thinned.conformance.runtime import Function, Runtime
 from thinned.conformance.subject import Subject
@@ -100,10 +101,7 @@ def keras_subject(
     **stated: Any,
 ) -> Subject:
     """A subject of what makes a layer; Keras' own seed governs it."""
-    if any(value is not None for value in stated.values()):
-        raise SubjectError(
-            "expected train= and evaluate= for a module of PyTorch; wrap this layer in a function."
-        )
+    refuse_stated(stated, "this layer")
     runtime = _runtime()
 
     def make(rate: float, seed: int) -> Layer:

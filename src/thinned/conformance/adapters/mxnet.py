@@ -7,10 +7,10 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd
 
+from thinned.conformance.adapters.functions import refuse_stated
 from thinned.conformance.outcome import NotApplicableError
 from thinned.conformance.runtime import Form, Function, Runtime
 from thinned.conformance.subject import Subject
-from thinned.errors import SubjectError
 
 
 class MXNet(Runtime):
@@ -107,10 +107,7 @@ def gluon_subject(
     **stated: Any,
 ) -> Subject:
     """A subject of what makes a block."""
-    if any(value is not None for value in stated.values()):
-        raise SubjectError(
-            "expected train= and evaluate= for a module of PyTorch; wrap this block in a function."
-        )
+    refuse_stated(stated, "this block")
     runtime = MXNet()
 
     def made(rate: float) -> Block:
