@@ -163,12 +163,12 @@ class TestCommand:
             assert 2 == code
             assert "thinned: expected" in err
 
-    def test_notes_fail_a_strict_audit_alone(self, audit, folder):
-        """Rates of 0 are worth knowing, and wrong only for who says so."""
+    def test_the_least_severity_that_fails_can_be_told(self, audit, folder):
+        """Any finding fails; a rate of 0 is a note, for which not every script should stop."""
         (folder / "zero.py").write_text(CLEAN.replace("0.5", "0.0"))
 
-        assert 0 == audit("zero.py:model", "--input", "32,1,28,28")[0]
-        assert 1 == audit("zero.py:model", "--input", "32,1,28,28", "--strict")[0]
+        assert 1 == audit("zero.py:model", "--input", "32,1,28,28")[0]
+        assert 0 == audit("zero.py:model", "--input", "32,1,28,28", "--fail-on", "warning")[0]
 
     def test_a_factory_brings_its_input(self, audit, folder):
         """Keyword inputs, which no shape can tell."""

@@ -15,18 +15,42 @@ from thinned.lab.records import Store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no lock of this kind")
 
-ASKED = ("study", "dropout", "--data", "digits", "--seeds", "3", "--epochs", "60", "--width", "16", "--json")
+ASKED = [
+    "study",
+    "dropout",
+    "--data",
+    "digits",
+    "--seeds",
+    "3",
+    "--epochs",
+    "60",
+    "--stacked",
+    "never",
+    "--json",
+]
 
 
-def started(folder):
-    """A study in a folder, as a process."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "thinned", *ASKED, "--jobs", "1", "--out", str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    )
+class Started:
+    """A study in a folder, as a process that writes to files: a pipe that nobody reads would stop it."""
+
+    def __init__(self, folder, name):
+        self.out, self.err = folder.with_name(f"{name}.out"), folder.with_name(f"{name}.err")
+        with self.out.open("w") as out, self.err.open("w") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "thinned", *ASKED, "--jobs", "1", "--out", str(folder)],
+                stdout=out,
+                stderr=err,
+                env=ENVIRONMENT,
+            )
+
+    def waits(self):
+        """Whether it has said that another is at work."""
+        return "is at work" in self.err.read_text()
+
+    def runs(self):
+        """What it says of the runs, once it has ended well."""
+        assert 0 == self.process.wait(timeout=150), self.err.read_text()
+        return json.loads(self.out.read_text())["runs"]
 
 
 def until(happened):
@@ -65,30 +89,28 @@ class TestTwoStudies:
 
     def test_started_together_they_train_every_run_once(self, tmp_path):
         """One waits, says for whom, and takes over what the other has trained."""
-        both = [started(tmp_path), started(tmp_path)]
-        ended = [(*each.communicate(timeout=150), each.returncode) for each in both]
-        trained = [json.loads(out)["runs"]["trained"] for out, _, _ in ended]
-        waited = [err for _, err, _ in ended if "is at work" in err]
+        folder = tmp_path / "study"
+        both = [Started(folder, "first"), Started(folder, "second")]
 
-        assert [0, 0] == [code for _, _, code in ended]
-        assert [0, 6] == sorted(trained)
-        assert 6 == len((tmp_path / "records.jsonl").read_bytes().splitlines())
-        assert 1 == len(waited)
+        assert [0, 6] == sorted(each.runs()["trained"] for each in both)
+        assert 6 == len((folder / "records.jsonl").read_bytes().splitlines())
+        (waited,) = [each for each in both if each.waits()]
         assert any(
-            f"Another study, process {each.pid}, is at work in {tmp_path}" in waited[0] for each in both
+            f"Another study, process {each.process.pid}, is at work in {folder}" in waited.err.read_text()
+            for each in both
         )
 
     def test_the_lock_dies_with_its_holder(self, tmp_path):
         """After kill -9 the one that waits goes on at once, and trains only what is missing."""
-        records = Store(tmp_path / "records.jsonl")
-        first = started(tmp_path)
+        folder = tmp_path / "study"
+        records = Store(folder / "records.jsonl")
+        first = Started(folder, "first")
         until(lambda: records.read().records)
-        second = started(tmp_path)
-        assert "is at work" in second.stderr.readline()
-        first.send_signal(signal.SIGKILL)
-        first.communicate()
+        first.process.send_signal(signal.SIGSTOP)  # it must not end before the other has begun to wait
+        second = Started(folder, "second")
+        until(second.waits)
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
         saved = len(records.read().records)
-        out, _ = second.communicate(timeout=150)
-        found = json.loads(out)["runs"]
 
-        assert {"trained": 6 - saved, "reused": saved, "failed": 0} == found
+        assert {"trained": 6 - saved, "reused": saved, "failed": 0} == second.runs()

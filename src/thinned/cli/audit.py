@@ -4,7 +4,7 @@ import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -42,7 +42,10 @@ def audit(
         str | None,
         typer.Option(help="Rules to apply, separated by commas. [default: all]", show_default=False),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for notes too.")] = False,
+    fail_on: Annotated[
+        Literal["note", "warning", "error"],
+        typer.Option(help="The least severe finding for which the exit code is 1."),
+    ] = "note",
     sarif: Annotated[
         Path | None, typer.Option(help="File to write SARIF 2.1.0 to, for code hosts.", show_default=False)
     ] = None,
@@ -55,7 +58,7 @@ def audit(
     read, and their activations where there is an input. Silence a rule on its line by `# thinned: ignore[rule]`, or
     in pyproject.toml, with a reason: `[tool.thinned.audit.ignore]`, `rule = "reason"`.
 
-    Exit code 1 where an error or a warning is found, with --strict also for a note.
+    Exit code 1 where anything is found; with --fail-on, where something as severe is found.
 
     Example: `thinned audit mymodel.py:make --input 32,784`
     """
@@ -89,7 +92,7 @@ def audit(
         document = as_sarif(report, __version__, found.file)
         sarif.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     _show(report, as_json=as_json)
-    if report.fails(strict=strict):
+    if report.fails(fail_on):
         raise typer.Exit(1)
 
 

@@ -119,9 +119,9 @@ class Report(Sequence[Finding]):
         """How many findings have this severity."""
         return sum(finding.severity == severity for finding in self.findings)
 
-    def fails(self, *, strict: bool = False) -> bool:
-        """Whether a script should stop: an error or a warning was found; when strict, a note too."""
-        return any(strict or finding.severity != "note" for finding in self.findings)
+    def fails(self, least: Severity = "note") -> bool:
+        """Whether a script should stop: something at least as severe was found."""
+        return any(SEVERITIES.index(finding.severity) <= SEVERITIES.index(least) for finding in self.findings)
 
     def __str__(self) -> str:
         """The report as a terminal shows it."""

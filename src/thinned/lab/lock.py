@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,7 @@ def alone(folder: Path, waiting: Callable[[str], None]) -> Iterator[None]:
         except OSError as error:
             raise _refused(folder, error) from error
         yield
+        os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 
@@ -49,14 +51,23 @@ def _take(descriptor: int, folder: Path, waiting: Callable[[str], None]) -> None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
         waiting(
-            f"Another study, process {holder}, is at work in {folder}. This one waits for it, and then takes "
-            "over what it has trained. Ctrl-C leaves; --out names another folder."
+            f"Another study, process {_holder(descriptor)}, is at work in {folder}. This one waits for it, and "
+            "then takes over what it has trained. Ctrl-C leaves; --out names another folder."
         )
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def _holder(descriptor: int) -> str:
+    """The process that holds the lock, as it says itself a moment after it has taken it."""
+    for _ in range(20):
+        holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+        if holder:
+            return holder
+        time.sleep(0.05)
+    return "unknown"
 
 
 def _refused(folder: Path, error: OSError) -> RecordError:
