@@ -20,6 +20,7 @@ from thinned.report import gather
 from thinned.report.findings import add, all_pages, write
 from thinned.report.markdown import page
 from thinned.report.still import told
+from thinned.report.words import clauses
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "findings"
 RUNS = pairs((0.5, 0.52), (0.6, 0.63), (0.7, 0.74))
@@ -53,7 +54,8 @@ class TestWrite:
         text = all_pages(folder)[folder / "README.md"].decode()
         answer = gather(contents(*RUNS)).answer
 
-        assert f"**[Helped](dropout.md).** {answer.sentence}" in text
+        assert f"**[Helped](dropout.md).** {answer.brief}" in text
+        assert answer.sentence not in text
         assert len(STUDIES) - 1 == text.count("has not been run at length yet")
 
     def test_the_page_says_all_that_it_should(self, folder):
@@ -62,8 +64,9 @@ class TestWrite:
         answer = gather(contents(*RUNS)).answer
 
         for part in (
-            answer.sentence, answer.power, "2 arms, 3 seeds, 6 runs", "torch 2.7.0", "Abacus", "9 s in all",
+            answer.brief, answer.power, "2 arms, 3 seeds, 6 runs", "torch 2.7.0", "Abacus", "9 s in all",
             "](images/dropout.png)", "--seeds 6 --out runs/dropout", "--add runs/dropout",
+            *(f"- {each}" for each in clauses(answer.sentence)),
         ):  # fmt: skip
             assert part in text, part
 
@@ -75,12 +78,12 @@ class TestWrite:
             all_pages(folder)
 
     def test_runs_that_are_missing_are_told_beside_the_answer(self, folder):
-        """The dropout study is planned with five seeds; the index says it too."""
+        """The dropout study is planned with five seeds; the index says how many, the page of which arms too."""
         packed(folder / "records" / "dropout.jsonl.gz", RUNS[:-1])
-        said = "Incomplete: 5 of 10 runs of arms are missing, 2 of none and 3 of dropout."
+        said = "Incomplete: 5 of 10 runs of arms are missing"
 
-        for name in ("dropout.md", "README.md"):
-            assert said in all_pages(folder)[folder / name].decode(), name
+        for name, end in (("dropout.md", ", 2 of none and 3 of dropout."), ("README.md", ". |")):
+            assert f"{said}{end}" in all_pages(folder)[folder / name].decode(), name
 
     def test_a_damaged_file_is_told(self, folder):
         """Half of it."""
@@ -129,6 +132,18 @@ def committed():
 
 class TestCommitted:
     """What is in docs/findings."""
+
+    def test_an_answer_in_the_table_is_short(self, committed):
+        """One or two sentences, which a reader of many can read; the rest is on the page."""
+        rows = [row for row in committed[COMMITTED / "README.md"].decode().splitlines() if ".md).**" in row]
+
+        assert rows
+        for row in rows:
+            answer = row.split("|")[-2]
+            assert len(answer) < 420, answer
+            assert re.search(
+                r"\d.*interval|\d.*no answer yet|no answer yet.*\d|four times in five", answer
+            ), answer
 
     def test_pages_are_those_of_their_records(self, committed):
         """`thinned report --findings docs/findings` was run after the last change."""

@@ -15,6 +15,7 @@ from tests.report.answers import ANSWER, EVIL
 from thinned.errors import RecordError
 from thinned.lab.records import Contents
 from thinned.report import gather, render, write
+from thinned.report.words import clauses
 
 RUNS = pairs((0.5, 0.52), (0.6, 0.63), (0.7, 0.74))
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -113,7 +114,8 @@ class TestRender:
         """The answer, and two rows a seed."""
         html, facts = own(page(*RUNS)), gather(Contents(tuple(RUNS), ()))
 
-        assert facts.answer.sentence in html
+        assert facts.answer.brief in html
+        assert all(f"<li>{each}</li>" in html for each in clauses(facts.answer.sentence))
         assert 6 == len(
             re.findall(r'<tr><th scope="row" data-sort="\d.0">\d</th><td>(?:none|dropout)</td>', html)
         )

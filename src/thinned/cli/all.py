@@ -85,7 +85,7 @@ class _Lines:
         """Of a study that was asked."""
         failed = f" + {len(result.failures)} failed" if result.failures else ""
         runs = f"{len({record.key for record in result.records})}{failed}"
-        self._row(result.design.question.name, result.answer.verdict, runs, seconds, result.sentence)
+        self._row(result.design.question.name, result.answer.verdict, runs, seconds, result.answer.brief)
 
     def add(self, name: str, verdict: str, sentence: str, seconds: float) -> None:
         """Of a study that could not be asked."""

@@ -14,7 +14,8 @@ from thinned.lab.progress import so_far
 from thinned.lab.records import Store
 from thinned.lab.statistics import Interval
 from thinned.lab.study import Result, Study
-from thinned.report import gather, index, write
+from thinned.lab.wording import count
+from thinned.report import gather, index, write_report
 
 
 def announce(data: str, *, chosen: bool) -> None:
@@ -43,8 +44,7 @@ def written(result: Result) -> Path | None:
     """The page of a study, beside its records; None where there are none."""
     if not result.records:
         return None
-    contents = Store(result.store).read()
-    return write(gather(contents, result.design), result.store.with_name("report.html"))
+    return write_report(result)
 
 
 def indexed(results: Sequence[Result]) -> Path | None:
@@ -69,9 +69,30 @@ def show(result: Result, page: Path | None) -> None:
     if extra > 0:
         typer.echo(f"{extra} more runs of this design were in the records, and count.")
     if result.failures:
-        typer.echo(f"{len(result.failures)} runs failed; the same command tries them again.")
+        typer.echo(failed(result))
     if page is not None:
         typer.echo(f"Report: {page.resolve()}")
+
+
+MOST_FAILURES = 5
+"""That are named; more are counted."""
+
+
+def failed(result: Result) -> str:
+    """Which runs have no record, and why, in a line each."""
+    known = result.failures[:MOST_FAILURES]
+    lines = [f"  {each.trial.arm}, seed {each.trial.seed}: {_in_a_line(each.reason)}" for each in known]
+    if len(result.failures) > len(known):
+        lines.append(f"  and {len(result.failures) - len(known)} more")
+    many = len(result.failures)
+    head = f"{count(many, 'run')} failed, and the same command tries {'it' if many == 1 else 'them'} again:"
+    return "\n".join([head, *lines])
+
+
+def _in_a_line(reason: str) -> str:
+    """Of a traceback the error, of anything else the beginning."""
+    lines = reason.strip().splitlines() or ["no reason was given"]
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
 
 
 def document(result: Result, data: str, page: Path | None) -> dict[str, Any]:
@@ -86,6 +107,10 @@ def document(result: Result, data: str, page: Path | None) -> dict[str, Any]:
         **result.answer.as_json(),
         **_arms(result),
         "runs": {"trained": result.new, "reused": result.reused, "failed": len(result.failures)},
+        "failures": [
+            {"arm": each.trial.arm, "seed": each.trial.seed, "reason": each.reason}
+            for each in result.failures
+        ],
         "damaged_lines": [damage.line for damage in result.damaged],
         "versions": dict(design.versions),
         "records": str(result.store.resolve()),

@@ -1,7 +1,7 @@
 """`thinned runs`: what the records hold, and how it leaves them."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -188,23 +188,43 @@ def _table(records: "Sequence[Record]") -> "Table":
     table = Table(box=None, pad_edge=False)
     for name in ("arm", "settings" if own else "rates"):
         table.add_column(name, overflow="fold")
-    held_out = "validation" if any("validation_accuracy" in record.final for record in records) else "test"
-    for name in ("seed", f"{held_out} accuracy, %", f"{held_out} loss", "seconds"):
+    metrics = _metrics(records)
+    heads = (f"{name.replace('_', ' ')}{', %' * (name in SHARES)}" for name in metrics)
+    for name in ("seed", *heads, "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
         asked = record.configuration
         varied = _short(asked["rates"] if "rates" in asked else asked["settings"])
         seconds = f"{record.duration_s:.1f}"
         # Text as it is: a name in square brackets is no markup.
-        table.add_row(
-            *map(Text, (record.arm, varied, str(record.seed), *_outcome(record, held_out), seconds))
-        )
+        table.add_row(*map(Text, (record.arm, varied, str(record.seed), *_outcome(record, metrics), seconds)))
     return table
 
 
-def _outcome(record: "Record", held_out: str) -> tuple[str, str]:
-    """Accuracy and loss of what is held out; what a task of the user's own does not measure is a dash."""
-    if not record.final:
-        return record.status, "-"
-    accuracy, loss = (record.final.get(f"{held_out}_{name}") for name in ("accuracy", "loss"))
-    return "-" if accuracy is None else f"{accuracy * 100:.2f}", "-" if loss is None else f"{loss:.4g}"
+SHARES = ("test_accuracy", "validation_accuracy")
+"""Metrics that are told in per cent; what a metric of the user's own counts in is not known."""
+
+MOST_METRICS = 4
+"""Columns of metrics at most; --export has the others."""
+
+
+def _metrics(records: "Sequence[Record]") -> list[str]:
+    """Accuracy and loss of what is held out; of a task of the user's own, what it decides by, and all others."""
+    held_out = "validation" if any("validation_accuracy" in record.final for record in records) else "test"
+    usual = [f"{held_out}_accuracy", f"{held_out}_loss"]
+    if "task" not in records[0].configuration:
+        return usual
+    named = dict.fromkeys(name for record in records for name in record.final if name.startswith("test_"))
+    decides = str(records[0].design.get("decides", usual[0]))
+    order = dict.fromkeys([decides, *(name for name in named if name not in usual), *usual])
+    return [name for name in order if name in named][:MOST_METRICS] or [decides]
+
+
+def _outcome(record: "Record", metrics: "Sequence[str]") -> "Iterator[str]":
+    """Each metric; a run that has none says why in the first."""
+    for name in metrics:
+        value = record.final.get(name)
+        if value is None:
+            yield record.status if not record.final and name == metrics[0] else "-"
+        else:
+            yield f"{value * 100:.2f}" if name in SHARES else f"{value:.4g}"

@@ -154,10 +154,12 @@ class Answer:
         power: how many seeds were run, and the smallest difference that they could have shown.
         charts: the first is the main picture.
         tables: the figures behind them.
+        brief: the sentence for those who read many: why the verdict is that, with the main figure and its interval
+            alone. Where none is given, it is the sentence.
 
     Example:
-        >>> Answer("unanswered", "There is no answer yet.", "No seed has finished.").charts
-        ()
+        >>> Answer("unanswered", "There is no answer yet.", "No seed has finished.").brief
+        'There is no answer yet.'
     """
 
     verdict: str
@@ -165,6 +167,11 @@ class Answer:
     power: str
     charts: tuple[Picture, ...] = ()
     tables: tuple[Table, ...] = ()
+    brief: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.brief:
+            object.__setattr__(self, "brief", self.sentence)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for a JSON document; what is no number there, such as an infinity, is None."""

@@ -10,11 +10,15 @@ from thinned.lab.contrasts import ALPHA, chance
 from thinned.lab.records import Record
 from thinned.lab.sequential import Look, look, seeds_needed, spread_of
 from thinned.lab.statistics import Interval, holm, mean_interval, paired_interval
-from thinned.lab.wording import NOTHING_VARIES
+from thinned.lab.wording import NOTHING_VARIES, UNITS, brief, count, listed
 
 if TYPE_CHECKING:
     from thinned.lab.own_study import OwnBase
     from thinned.lab.question import Design
+
+
+NAMED = 2
+"""Arms that the short sentence gives figures of."""
 
 
 def metric_of(base: "OwnBase") -> Metric:
@@ -37,6 +41,7 @@ def answer(design: "Design", records: Sequence[Record]) -> Answer:
         _power(base, found, metric, records),
         _charts(base, metric, found),
         (_table(base, metric, found),),
+        _brief(base, metric, found, records),
     )
 
 
@@ -128,6 +133,25 @@ def _said(base: "OwnBase", metric: Metric, found: _Found, records: Sequence[Reco
         f"{_opening(base, found, metric)}: on {records[0].data['name']}, over {seeds} paired seeds, {metric.label} "
         f"differs from that of {control} by the following (with {which}): {each}{end}."
     )
+
+
+def _brief(base: "OwnBase", metric: Metric, found: _Found, records: Sequence[Record]) -> str:
+    """The opening, and the figures of those that differ, or else of the first."""
+    if not found.intervals:
+        return ""
+    arms = _claims(found) or list(found.intervals)
+    said = [_change(arm, found.intervals[arm], metric) for arm in arms[:NAMED]]
+    more = [count(len(arms) - NAMED, "more arm")] if len(arms) > NAMED else []
+    control = next(iter(base.arms))
+    which = "95 % intervals" if found.look is None else "repeated confidence intervals"
+    opening = _opening(base, found, metric)
+    figure = f"{metric.label} against {control} {listed([*said, *more])} ({which})"
+    return brief(opening, figure, records)
+
+
+def _change(arm: str, interval: Interval, metric: Metric) -> str:
+    unit = UNITS.get(metric.unit, metric.unit)
+    return f"{arm}: {metric.show_interval(interval, signed=True)}{' ' * bool(unit)}{unit}"
 
 
 def _claims(found: _Found) -> list[str]:

@@ -18,6 +18,8 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import IO, Any
 
+from thinned.lab.reason import ADVICE
+
 _COMMAND = (
     "import json, sys; sys.path = json.loads(sys.argv[1]); from thinned.lab.worker import serve; serve()"
 )
@@ -164,9 +166,7 @@ class _Worker:
         self.complaints.seek(0)
         tail = self.complaints.read().decode(errors="replace").strip().splitlines()[-3:]
         # Without a word from the process itself: the system's way when memory runs out, or somebody's kill -9.
-        killed = " (killed, by hand or by the system for lack of memory; fewer --jobs take less)" * (
-            code == -9
-        )
+        killed = f" (killed, by hand or by the system for lack of memory; {ADVICE})" * (code == -9)
         return "\n".join([f"its worker ended with exit code {code}{killed}", *tail])
 
     def close(self) -> None:

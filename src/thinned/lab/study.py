@@ -44,7 +44,7 @@ RECORDS = "records.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A study that has been run.
+    """A study that has been run; `thinned.report.write_report` makes its page.
 
     Args:
         design: what all its runs share.

@@ -9,7 +9,7 @@ from thinned.lab.comparison import TEST_ACCURACY, TEST_LOSS, Metric
 from thinned.lab.contrasts import Contrast, contrast, difference, family, runs_of, slope
 from thinned.lab.exhibits import family_table, label, level, levels, line
 from thinned.lab.records import Record
-from thinned.lab.wording import change, count, diverged, not_seen, power, seeds_of, unanswered, where
+from thinned.lab.wording import brief, change, count, diverged, not_seen, power, seeds_of, unanswered, where
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,11 @@ def answered(records: Sequence[Record], axis: Axis, treatment: str) -> Answer:
             family_table(f"What {treatment} does at each {axis.name}", loss.effects, TEST_LOSS),
             family_table("How the effect changes along the axis", [accuracy.slope]),
             levels(records, arms),
+        ),
+        brief(
+            opening,
+            f"its effect changes by {change(accuracy.slope.interval)} for ten times the {axis.name}",
+            records,
         ),
     )
 

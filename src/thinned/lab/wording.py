@@ -21,6 +21,27 @@ def where(records: Sequence[Record]) -> str:
     return f"on {records[0].data['name']}, over {count(paired, 'paired seed')}"
 
 
+def brief(opening: str, figure: str, records: Sequence[Record]) -> str:
+    """An answer's short sentence, the same in every study; how many runs were lost belongs to every figure.
+
+    Args:
+        opening: what was found, in words.
+        figure: the main figure with its interval, or what could have been seen.
+        records: that it is made from.
+    """
+    runs = {record.key: record for record in records}.values()
+    lost = [
+        f"{some} {what}"
+        for some, what in (
+            (sum(not run.final for run in runs), "diverged"),
+            (sum(map(guesses, runs)), "ended at the accuracy of guessing"),
+        )
+        if some
+    ]
+    end = f"; of {count(len(runs), 'run')}, {listed(lost)}" if lost else ""
+    return f"{opening}: {figure}, {where(records)}{end}."
+
+
 def count(number: int, noun: str) -> str:
     """A number with its noun.
 
@@ -175,6 +196,7 @@ def unanswered(records: Sequence[Record], needed: str) -> Answer:
         "unanswered",
         f"There is no answer yet: it needs {needed}{diverged(records)}.",
         power((), records),
+        brief=f"There is no answer yet: it needs {needed}.",
     )
 
 

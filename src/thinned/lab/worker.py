@@ -9,12 +9,12 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TextIO
 
+from thinned.lab.reason import reason
 from thinned.lab.task import Networks, Task, opened
 
 
@@ -56,8 +56,8 @@ def _alone(trial: dict[str, Any], task: Task, tell: Callable[[dict[str, Any]], N
         outcome = task.run(trial["configuration"], trial["seed"], lambda epoch: tell({"epoch": epoch}))
     except BrokenPipeError:
         raise
-    except Exception:
-        return {"error": traceback.format_exc(limit=-3)}
+    except Exception as error:
+        return {"error": reason(error)}
     return {
         "outcome": outcome.as_json(),
         "started": started.isoformat(timespec="seconds"),

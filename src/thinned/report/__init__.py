@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     from thinned.report.facts import gather as gather
     from thinned.report.page import render as render
     from thinned.report.page import write as write
+    from thinned.report.page import write_report as write_report
 
-__all__ = ["Facts", "gather", "render", "write"]
+__all__ = ["Facts", "gather", "render", "write", "write_report"]
 
-_ROOMS = {"Facts": "facts", "gather": "facts", "render": "page", "write": "page"}
+_ROOMS = {"Facts": "facts", "gather": "facts", "render": "page", "write": "page", "write_report": "page"}
 
 
 def __getattr__(name: str) -> Any:

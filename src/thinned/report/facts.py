@@ -15,6 +15,9 @@ from thinned.lab.studies import STUDIES
 from thinned.report.command import command_of
 from thinned.report.curves import learning_curves, run_table
 
+MOST_GAPS = 5
+"""Arms with missing runs that a page names; more are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -33,6 +36,7 @@ class Facts:
         about: how it was run: name and value.
         command: that repeats the study.
         records: the runs, by seed and arm.
+        gaps: which runs are missing, in a sentence; empty where every arm has every seed.
     """
 
     study: str
@@ -47,6 +51,7 @@ class Facts:
     about: tuple[tuple[str, str], ...]
     command: str
     records: tuple[Record, ...]
+    gaps: str = ""
 
 
 def gather(contents: Contents, design: Design | None = None) -> Facts:
@@ -83,6 +88,32 @@ def gather(contents: Contents, design: Design | None = None) -> Facts:
         about=_about(design, records, contents),
         command=command_of(design, records),
         records=records,
+        gaps=_gaps(design, arms, records),
+    )
+
+
+def _gaps(design: Design, arms: Sequence[str], records: Sequence[Record]) -> str:
+    """Every arm is to have each seed that another arm of its stage has: a run that failed has left no record."""
+    first = set(design.arms())
+    have: dict[str, set[int]] = {arm: set() for arm in arms}
+    for record in records:
+        have[record.arm].add(record.seed)
+    said, lost, planned = [], 0, 0
+    for stage in ([arm for arm in arms if arm in first], [arm for arm in arms if arm not in first]):
+        seeds = set[int]().union(*(have[arm] for arm in stage))
+        planned += len(seeds) * len(stage)
+        for arm in stage:
+            missing = seeds - have[arm]
+            lost += len(missing)
+            said += (
+                [f"{arm} at {'seed' if len(missing) == 1 else 'seeds'} {spans(missing)}"] if missing else []
+            )
+    if not said:
+        return ""
+    more = [f"{len(said) - MOST_GAPS} more arms"] if len(said) > MOST_GAPS else []
+    verb = "is" if lost == 1 else "are"
+    return (
+        f"Incomplete: {lost:,} of {planned:,} runs {verb} missing, {'; '.join([*said[:MOST_GAPS], *more])}."
     )
 
 

@@ -49,7 +49,7 @@ What the studies of `thinned study --list` found, each on one page with its pict
 seeds, and the smallest difference that they could have shown. Every figure is computed from the
 [records](records), and `thinned report --findings docs/findings` writes all of this again from them. A study
 without a page has not been run at length; `thinned study NAME --full` does. "Undecided" says that no difference was
-seen, not that there is none: how large a hidden one could be stands beside it. Where runs are missing, diverged or
+seen, not that there is none: how large a hidden one could be is on the page. Where runs are missing, diverged or
 learned nothing, the answer says so.
 """
 
@@ -151,11 +151,13 @@ def index(facts: Mapping[str, Facts]) -> str:
 
 
 def _linked(name: str, facts: Mapping[str, Facts]) -> str:
+    """The answer in short; which runs are missing, and all else, is on the page."""
     if name not in facts:
         return f"`thinned study {name}` has not been run at length yet"
     found = facts[name]
     verdict = f"**[{escaped(found.answer.verdict.capitalize())}]({name}.md).**"
-    return " ".join([verdict, escaped(found.answer.sentence), *map(escaped, _reserves(found))])
+    reserves = (f"{each.removesuffix('.').partition(', ')[0]}." for each in _reserves(found))
+    return " ".join([verdict, escaped(found.answer.brief), *map(escaped, reserves)])
 
 
 def _reserves(facts: Facts) -> list[str]:
@@ -170,7 +172,7 @@ def reserved(facts: Facts, design: Design) -> Facts:
         said.append(
             (
                 "Quick",
-                f"This is the quick design, on small data; thinned study {facts.study} --full asks in earnest.",
+                f"This is the quick design, on small data, and thinned study {facts.study} --full asks in earnest.",
             )
         )
     if gaps := missing(design, facts.records):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from thinned.lab.answer import Table
 from thinned.report.facts import Facts
 from thinned.report.pages import as_cell
-from thinned.report.words import summary, table
+from thinned.report.words import clauses, summary, table
 
 
 def page(
@@ -26,6 +26,7 @@ def page(
         f"# {escaped(facts.asks)}",
         _answer(facts),
         *(f"*{escaped(each)}*" for each in reserves),
+        *_in_full(facts),
         escaped(facts.answer.power),
     ]
     if facts.answer.charts:
@@ -75,7 +76,14 @@ def escaped(text: str) -> str:
 
 
 def _answer(facts: Facts) -> str:
-    return f"**{escaped(facts.answer.verdict.capitalize())}.** {escaped(facts.answer.sentence)}"
+    return f"**{escaped(facts.answer.verdict.capitalize())}.** {escaped(facts.answer.brief)}"
+
+
+def _in_full(facts: Facts) -> list[str]:
+    """The sentence clause by clause, where the first line does not say all of it."""
+    if facts.answer.brief == facts.answer.sentence:
+        return []
+    return ["In full:", "\n".join(f"- {escaped(each)}" for each in clauses(facts.answer.sentence))]
 
 
 def _folded(found: Table) -> str:

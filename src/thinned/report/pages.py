@@ -17,7 +17,7 @@ from thinned.errors import RecordError
 from thinned.lab.answer import Cell, Chart, HeatMap, Picture
 from thinned.report.interactive import colour, dash, figure, height, symbol
 from thinned.report.scale import number
-from thinned.report.words import summary, table
+from thinned.report.words import clauses, summary, table
 
 FEW_ROWS = 40
 """Up to so many runs are shown unfolded."""
@@ -108,6 +108,7 @@ def _environment() -> Environment:
         "is_wide": is_wide,
         "mark": lambda k: MARKS[symbol(k)],
         "summary": summary,
+        "clauses": clauses,
         "values_of": table,
     }
     return environment

@@ -1,7 +1,6 @@
 """A cohort in a worker: trained as one program, and where that fails, as two of half the size."""
 
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 
 from thinned.lab.configuration import Configuration
 from thinned.lab.data import Data
+from thinned.lab.reason import reason
 from thinned.lab.stacked.training import train_stacked
 
 Tell = Callable[[dict[str, Any]], None]
@@ -38,8 +38,8 @@ def _some(
         messages = _trained([tasks[number] for number in numbers], numbers, device, data, tell)
     except BrokenPipeError:
         raise
-    except Exception:
-        error = traceback.format_exc(limit=-3)
+    except Exception as raised:
+        error = reason(raised)
     else:
         for message in messages:
             tell(message)

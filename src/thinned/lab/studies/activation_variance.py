@@ -11,7 +11,7 @@ from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
 from thinned.lab.statistics import Equivalence, equivalent
-from thinned.lab.wording import count, diverged, listed, seeds_of, unanswered, where
+from thinned.lab.wording import brief, count, diverged, listed, seeds_of, unanswered, where
 
 MARGIN = 0.02
 """Within which share of the measured variance the formula has to be, on average over training."""
@@ -41,6 +41,11 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
         _power(records, tests),
         (_variances(records, layers), _ratios(records, layers)),
         (_table(records, layers),),
+        brief(
+            _opening(tests),
+            f"it differs from what is measured by {_most(tests)} at most (90 % intervals)",
+            records,
+        ),
     )
 
 
@@ -92,14 +97,22 @@ def _verdict(tests: Sequence[Equivalence]) -> str:
     return "refuted" if refuted else "undecided"
 
 
-def _sentence(records: Sequence[Record], tests: Sequence[Equivalence]) -> str:
-    opening = {
+def _opening(tests: Sequence[Equivalence]) -> str:
+    return {
         "confirmed": f"The formula holds within {100 * MARGIN:g} %",
         "refuted": "The formula does not hold",
         "undecided": "Whether the formula holds stays open",
     }[_verdict(tests)]
-    layers = range(len(tests))
+
+
+def _most(tests: Sequence[Equivalence]) -> str:
+    """How wrong the formula can be, by the intervals of all layers."""
     worst = max(abs(math.expm1(end)) for test in tests for end in (test.interval.low, test.interval.high))
+    return f"{100 * worst:.2g} %"
+
+
+def _sentence(records: Sequence[Record], tests: Sequence[Equivalence]) -> str:
+    layers = range(len(tests))
     published, squares, train, test = (
         listed([_times(values) for values in column])
         for column in (
@@ -110,8 +123,9 @@ def _sentence(records: Sequence[Record], tests: Sequence[Equivalence]) -> str:
         )
     )
     return (
-        f"{opening}: {where(records)}, the variance that dropout leaves in training is the formula's Var(a) + "
-        f"r/(1-r) E[a²] but for {100 * worst:.2g} % at most, by 90 % intervals; in layers 1, 2, ... the "
+        f"{_opening(tests)}: {where(records)}, "
+        "the variance that dropout leaves in training is the formula's Var(a) + "
+        f"r/(1-r) E[a²] but for {_most(tests)} at most, by 90 % intervals; in layers 1, 2, ... the "
         "published "
         f"formula, of masks without a scale, gives {published} times what is measured, and the published W² "
         "Var(x), "

@@ -14,8 +14,11 @@ from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
 from thinned.lab.tuning import VALIDATION_ACCURACY, best, split, stages, tuning
-from thinned.lab.wording import change, count, diverged, listed, not_seen, power, seeds_of, unanswered
+from thinned.lab.wording import brief, change, count, diverged, listed, not_seen, power, seeds_of, unanswered
 from thinned.methods.catalogue import catalogue
+
+NAMED = 2
+"""Methods that the short sentence gives figures of."""
 
 PROBABILITIES = {"quick": (0.1, 0.3, 0.5), "full": (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)}
 
@@ -158,6 +161,7 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
             levels(final, ("none", *CANDIDATES)),
             _left_out(),
         ),
+        _brief(found, final),
     )
 
 
@@ -172,6 +176,8 @@ def _only_tuned(design: Design, tried: Sequence[Record]) -> Answer:
         f"Strengths are chosen on {count(seeds_of(tried), 'seed')}; no difference between methods is judged yet.",
         (),
         (_tuned(design, tried, ()), _left_out()),
+        f"There is no answer yet: {len(tried)} of {planned} runs that tune the strengths are there, and the "
+        "methods have not been compared.",
     )
 
 
@@ -189,9 +195,28 @@ def _made(base: Configuration, name: str, strength: float) -> Configuration:
     )
 
 
+def _others(found: Sequence[Contrast]) -> list[Contrast]:
+    return [each for each in found if each.name != "none"]
+
+
+def _better(found: Sequence[Contrast]) -> list[Contrast]:
+    return [each for each in _others(found) if each.sign > 0]
+
+
 def _verdict(found: Sequence[Contrast]) -> str:
-    better = any(each.sign > 0 for each in found if each.name != "none")
-    return "better" if better else "undecided"
+    return "better" if _better(found) else "undecided"
+
+
+def _brief(found: Sequence[Contrast], final: Sequence[Record]) -> str:
+    better, others = _better(found), _others(found)
+    if not better:
+        opening = (
+            f"None of {count(len(others), 'method')} is seen to be better than tuned dropout in test accuracy"
+        )
+        return brief(opening, not_seen(others), final)
+    figures = [f"{each.name} by {change(each.interval)}" for each in better[:NAMED]]
+    more = [f"{len(better) - NAMED} more"] if len(better) > NAMED else []
+    return brief("Better than tuned dropout in test accuracy", listed([*figures, *more]), final)
 
 
 def _sentence(
@@ -201,8 +226,7 @@ def _sentence(
     loss: Sequence[Contrast],
     none: Sequence[Contrast],
 ) -> str:
-    others = [each for each in found if each.name != "none"]
-    better = [each for each in others if each.sign > 0]
+    others, better = _others(found), _better(found)
     worse = [each for each in others if each.sign < 0]
     low_loss = [each.name for each in loss if each.sign < 0]
     helped = [each.name for each in none if each.sign > 0]

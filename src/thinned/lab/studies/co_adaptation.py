@@ -12,7 +12,7 @@ from thinned.lab.measured import BySeed, cell, final, series, together
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
-from thinned.lab.wording import change, diverged, listed, not_seen, power, unanswered, where
+from thinned.lab.wording import brief, change, diverged, listed, not_seen, power, unanswered, where
 
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
 """Of `thinned.lab.measures.co_adaptation`."""
@@ -53,7 +53,21 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
             family_table("Dropout minus none", zeros, ZEROS),
             _levels(records, layers),
         ),
+        brief(
+            _OPENINGS[_verdict(kept)],
+            "the change of test accuracy by removing half of them differs by "
+            f"{change(kept[HALF - 1].interval, KEPT)} from that without dropout",
+            records,
+        ),
     )
+
+
+_OPENINGS = {
+    "less": "Hidden units need each other less with dropout",
+    "more": "Hidden units need each other more with dropout",
+    "undecided": "Whether hidden units need each other less with dropout stays open",
+}
+"""By the verdict."""
 
 
 def _without(i: int) -> str:
@@ -94,16 +108,11 @@ def _sentence(
     records: Sequence[Record], kept: Sequence[Contrast], alike: Sequence[Contrast], zeros: Sequence[Contrast]
 ) -> str:
     verdict = _verdict(kept)
-    opening = {
-        "less": "Hidden units need each other less with dropout",
-        "more": "Hidden units need each other more with dropout",
-        "undecided": "Whether hidden units need each other less with dropout stays open",
-    }[verdict]
     end = f"; {not_seen([kept[HALF - 1]], KEPT)}" if verdict == "undecided" else ""
     runs = _kept_runs(records)
     lost = {arm: cell(runs[f"{arm}, {_without(HALF)}"], signed=True).text for arm in ("none", "dropout")}
     return (
-        f"{opening}: {where(records)}, removing half of all hidden units changes test accuracy by "
+        f"{_OPENINGS[verdict]}: {where(records)}, removing half of all hidden units changes test accuracy by "
         f"{lost['none']} points "
         f"without dropout and by {lost['dropout']} with it, a difference of "
         f"{change(kept[HALF - 1].interval, KEPT)}{end}; "

@@ -12,7 +12,18 @@ from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
-from thinned.lab.wording import change, diverged, listed, not_seen, power, seeds_of, seen, unanswered, where
+from thinned.lab.wording import (
+    brief,
+    change,
+    diverged,
+    listed,
+    not_seen,
+    power,
+    seeds_of,
+    seen,
+    unanswered,
+    where,
+)
 
 RATES = {"quick": (0.2, 0.5), "full": (0.1, 0.2, 0.3, 0.5, 0.7)}
 """Of both hidden layers, or of the weights that read them."""
@@ -81,6 +92,22 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
             levels(records, design.arms()),
             _times(design, records),
         ),
+        _brief(records, mean),
+    )
+
+
+def _brief(records: Sequence[Record], mean: Sequence[Contrast]) -> str:
+    found = {
+        kind: change(one.interval)
+        for kind, one in zip(("example", "batch"), mean, strict=False)
+        if one.interval
+    }
+    if len(found) > 1:  # else the opening says whom a mask is for
+        found = {kind: f"{figure} with a mask for each {kind}" for kind, figure in found.items()}
+    return brief(
+        _opening(mean),
+        f"{listed(list(found.values()))} in test accuracy, on average over equal rates",
+        records,
     )
 
 
@@ -176,23 +203,27 @@ def _sentence(
     loss: Sequence[Contrast],
     none: Sequence[Contrast],
 ) -> str:
-    verdict = _verdict(mean)
+    end = f"; {not_seen(mean[:2])}" if _verdict(mean) == "undecided" else ""
+    return (
+        f"{_opening(mean)}: {where(records)}, "
+        "on average over equal rates, DropConnect minus dropout with a mask for "
+        f"each example {_over(design, records, EXAMPLE, mean[0], loss[0])}; with one for each batch it "
+        f"{_over(design, records, BATCH, mean[1], loss[1])}{end}; of "
+        f"{sum(each.interval is not None for each in none)} comparisons with no dropout, corrected together, "
+        f"claims are: {seen(none)}{diverged(records)}."
+    )
+
+
+def _opening(mean: Sequence[Contrast]) -> str:
     opening = {
         "undecided": "No difference between dropping weights and dropping activations can be seen in test accuracy",
         "better": "Dropping weights is better than dropping activations",
         "worse": "Dropping weights is worse than dropping activations",
         "mixed": "Dropping weights is better or worse than dropping activations by whom a mask is for",
-    }[verdict]
+    }[_verdict(mean)]
     for kind, one in (("a batch", mean[0]), ("an example", mean[1])):
         opening += f", with a mask for {kind}" if one.interval is None else ""
-    end = f"; {not_seen(mean[:2])}" if verdict == "undecided" else ""
-    return (
-        f"{opening}: {where(records)}, on average over equal rates, DropConnect minus dropout with a mask for each "
-        f"example {_over(design, records, EXAMPLE, mean[0], loss[0])}; with one for each batch it "
-        f"{_over(design, records, BATCH, mean[1], loss[1])}{end}; of "
-        f"{sum(each.interval is not None for each in none)} comparisons with no dropout, corrected together, "
-        f"claims are: {seen(none)}{diverged(records)}."
-    )
+    return opening
 
 
 QUESTION = Question(

@@ -10,7 +10,7 @@ from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
 from thinned.lab.statistics import Interval, mean_interval
-from thinned.lab.wording import UNITS
+from thinned.lab.wording import UNITS, brief, change
 
 CONTROL, TREATED = "none", "dropout"
 
@@ -121,7 +121,16 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
         _power(comparison),
         (*_differences(comparison), *(curve for curve in curves if curve.series)),
         (_table(comparison),),
+        _brief(comparison, records),
     )
+
+
+def _brief(comparison: Comparison, records: Sequence[Record]) -> str:
+    accuracy, loss = (comparison.differences[metric.name] for metric in (TEST_ACCURACY, TEST_LOSS))
+    if accuracy is None or loss is None:
+        return ""
+    opening = f"{_OPENINGS[comparison.verdict]}{_though(comparison.verdict, loss)}"
+    return brief(opening, f"it changed test accuracy by {change(accuracy)}", records)
 
 
 def by_epoch(

@@ -14,7 +14,7 @@ from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
 from thinned.lab.statistics import Equivalence, equivalent
-from thinned.lab.wording import count, diverged, listed, seeds_of, unanswered, where
+from thinned.lab.wording import brief, count, diverged, listed, seeds_of, unanswered, where
 
 SIZES = (0.003, 0.01, 0.03, 0.1, 0.3)
 """Of `thinned.lab.measures.input_noise`."""
@@ -59,7 +59,21 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
          family_chart("Test loss, penalty and noise against neither", {"test loss": loss}, TEST_LOSS)),
         (_growth(records), family_table("Noise and penalty", sensitivity, SENSITIVITY),
          family_table("Noise and penalty", loss, TEST_LOSS), _exactness(records)),
+        brief(
+            _OPENINGS[_verdict(linear, test)],
+            f"linear models differ by {number(linear)} at most, relative, and the loss of a tanh network grows by "
+            f"{said(interval(smallest), 4)} times its second order under small noise", records,
+        ),
     )  # fmt: skip
+
+
+_OPENINGS = {
+    "confirmed": "Noise on the inputs is Tikhonov regularisation, exactly for a linear model and to second order "
+    "for a smooth network",
+    "refuted": "The equivalence does not hold here",
+    "undecided": "The second order of the network stays open",
+}
+"""By the verdict."""
 
 
 def _noise(size: float) -> str:
@@ -114,19 +128,13 @@ def _sentence(
     sensitivity: Sequence[Contrast],
     loss: Sequence[Contrast],
 ) -> str:
-    opening = {
-        "confirmed": "Noise on the inputs is Tikhonov regularisation, exactly for a linear model and to second "
-        "order for "
-        "a smooth network",
-        "refuted": "The equivalence does not hold here",
-        "undecided": "The second order of the network stays open",
-    }[_verdict(linear, test)]
     ends = len(SIZES) - 1
     smooth, kinked = (interval(final(records, arm, "taylor_ratio[0]")) for arm in (SMOOTH, KINKED))
     far = interval(final(records, SMOOTH, f"taylor_ratio[{ends}]"))
     trained = listed([_trained(a, b) for a, b in zip(sensitivity[::3], loss[::3], strict=True)])
     return (
-        f"{opening}: {where(records)}, linear models differ by {number(linear)} at most, relative, in loss and "
+        f"{_OPENINGS[_verdict(linear, test)]}: {where(records)}, "
+        f"linear models differ by {number(linear)} at most, relative, in loss and "
         "weights; "
         f"the loss of a tanh network grows under noise of {SIZES[0]:g} by {said(smooth, 4)} times its second "
         "order, and "

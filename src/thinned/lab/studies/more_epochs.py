@@ -14,7 +14,7 @@ from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
 from thinned.lab.statistics import mean_interval
-from thinned.lab.wording import change, count, diverged, listed, not_seen, power, unanswered, where
+from thinned.lab.wording import brief, change, count, diverged, listed, not_seen, power, unanswered, where
 
 LOOKS = (5, 10, 20, 50, 100)
 """Lengths of training at which the two are compared, in epochs."""
@@ -55,7 +55,22 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
             _crossings(crossing(accuracy), crossing(loss), accuracy.shape[1]),
             levels(records, design.arms()),
         ),
+        brief(
+            _opening(verdict, crossing(accuracy)),
+            f"it changes test accuracy by {change(looks[-1].interval)} after {looks[-1].name}",
+            records,
+        ),
     )
+
+
+def _opening(verdict: str, at: Crossing) -> str:
+    return {
+        "crosses": f"Dropout needs more epochs, and then wins: its test accuracy is ahead for good from epoch "
+        f"{at.epoch} on (95 % interval {at.low} to {at.high})",
+        "ahead": "Dropout is ahead in test accuracy at the end, and was not seen behind before",
+        "behind": "Dropout is behind in test accuracy at the end",
+        "undecided": "Whether the curves of test accuracy cross stays open",
+    }[verdict]
 
 
 def _looks(differences: Curves) -> tuple[Contrast, ...]:
@@ -86,13 +101,6 @@ def _sentence(
     at: Crossing,
     loss_at: Crossing,
 ) -> str:
-    opening = {
-        "crosses": f"Dropout needs more epochs, and then wins: its test accuracy is ahead for good from epoch "
-        f"{at.epoch} on (95 % interval {at.low} to {at.high})",
-        "ahead": "Dropout is ahead in test accuracy at the end, and was not seen behind before",
-        "behind": "Dropout is behind in test accuracy at the end",
-        "undecided": "Whether the curves of test accuracy cross stays open",
-    }[verdict]
     end = f"; {not_seen([looks[-1]])}" if verdict == "undecided" else ""
     by_loss = {
         "crosses": f"by test loss it is ahead from epoch {loss_at.epoch} on ({loss_at.low} to {loss_at.high})",
@@ -104,7 +112,8 @@ def _sentence(
         by_loss = by_loss.replace(", too,", "")
     first, last = looks[0], looks[-1]
     return (
-        f"{opening}: {where(records)}, of which {len(last.values)} finished both with and without dropout, dropout "
+        f"{_opening(verdict, at)}: {where(records)}, "
+        f"of which {len(last.values)} finished both with and without dropout, dropout "
         f"changes test accuracy by {change(first.interval)} after "
         f"{first.name} and by {change(last.interval)} after {last.name}, each the mean of the last fifth of "
         f"them{end}; {by_loss}{_collapsed(records)}{diverged(records)}."

@@ -12,7 +12,7 @@ from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
-from thinned.lab.wording import change, diverged, listed, not_seen, power, seen, unanswered, where
+from thinned.lab.wording import brief, change, diverged, listed, not_seen, power, seen, unanswered, where
 
 NAMES = {
     "none": "no normalisation",
@@ -112,7 +112,26 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
             family_table("What each normalisation changes by itself, without dropout", norms),
             levels(records, design.arms()),
         ),
+        _brief(records, beyond),
     )
+
+
+def _brief(records: Sequence[Record], beyond: Sequence[Contrast]) -> str:
+    claims = [each for each in beyond if each.sign]
+    figures = [change(each.interval) + f" beside {each.name}" * (len(claims) > 1) for each in claims]
+    return brief(
+        _opening(beyond), f"the difference is {listed(figures)}" if claims else not_seen(beyond), records
+    )
+
+
+def _opening(beyond: Sequence[Contrast]) -> str:
+    claims = [each.name for each in beyond if each.sign]
+    return {
+        "undecided": "That normalisation changes what dropout does to test accuracy is not seen",
+        "less": f"Dropout does less for test accuracy beside {listed(claims)} than without normalisation",
+        "more": f"Dropout does more for test accuracy beside {listed(claims)} than without normalisation",
+        "mixed": f"What dropout does for test accuracy depends on the normalisation: {seen(beyond)}",
+    }[_verdict(beyond)]
 
 
 def _verdict(beyond: Sequence[Contrast]) -> str:
@@ -126,18 +145,11 @@ def _sentence(
     beyond: Sequence[Contrast],
     losses: Sequence[Contrast],
 ) -> str:
-    verdict = _verdict(beyond)
-    claims = [each.name for each in beyond if each.sign]
-    opening = {
-        "undecided": "That normalisation changes what dropout does to test accuracy is not seen",
-        "less": f"Dropout does less for test accuracy beside {listed(claims)} than without normalisation",
-        "more": f"Dropout does more for test accuracy beside {listed(claims)} than without normalisation",
-        "mixed": f"What dropout does for test accuracy depends on the normalisation: {seen(beyond)}",
-    }[verdict]
     each = listed([f"{effect.show()} with {effect.name}" for effect in found[1:]])
-    end = f"; {not_seen(beyond)}" if verdict == "undecided" else ""
+    end = f"; {not_seen(beyond)}" if _verdict(beyond) == "undecided" else ""
     return (
-        f"{opening}: {where(records)}, dropout changes test accuracy by {change(found[0].interval)} without "
+        f"{_opening(beyond)}: {where(records)}, "
+        f"dropout changes test accuracy by {change(found[0].interval)} without "
         f"normalisation, and by {each}{end}; of these five effects, corrected together, claims are: {seen(found)}, "
         f"and in test loss: {seen(losses)}{diverged(records)}."
     )

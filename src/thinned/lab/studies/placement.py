@@ -13,7 +13,10 @@ from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
-from thinned.lab.wording import change, diverged, listed, not_seen, power, seen, unanswered, where
+from thinned.lab.wording import brief, change, diverged, listed, not_seen, power, seen, unanswered, where
+
+NAMED = 2
+"""Claims that the short sentence gives figures of."""
 
 RATE = 0.5
 """Of hidden layers; one rate for all of them, so that only the place differs."""
@@ -115,7 +118,20 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
             *(_transformer_tables(records, rates) if has_rates else ()),
             levels(records, design.arms()),
         ),
+        _brief(records, [*places, *rates]),
     )
+
+
+def _brief(records: Sequence[Record], found: Sequence[Contrast]) -> str:
+    claims = [f"{change(each.interval)} {each.name}" for each in found if each.sign]
+    if not claims:
+        return brief("No other place or rate is seen to change test accuracy", not_seen(found), records)
+    more = [f"{len(claims) - NAMED} more"] if len(claims) > NAMED else []
+    return brief(
+        "Where dropout stands changes test accuracy" if any(each.sign for each in found[: len(PLACES)])
+        else "The Transformer's rate changes test accuracy",
+        listed([*claims[:NAMED], *more]), records,
+    )  # fmt: skip
 
 
 def _places(records: Sequence[Record], metric: Metric = TEST_ACCURACY) -> tuple[Contrast, ...]:

@@ -17,7 +17,7 @@ from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
 from thinned.lab.statistics import LEVEL, Interval
-from thinned.lab.wording import count, diverged, listed, power, unanswered, where
+from thinned.lab.wording import brief, change, count, diverged, listed, power, unanswered, where
 
 DATA = "fashion-mnist"
 """What the notebook trains on; its figures are compared on no other data."""
@@ -78,7 +78,26 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
         (_cells(records), family_chart("What each mistake costs", {"test accuracy": shares}), _decay(records)),
         (_reproduced(records), family_table("What each mistake costs", shares), _one_by_one(records),
          _claims(records), _at_test(records)),
+        brief(_OPENINGS[_verdict(shares)], _main(records, shares), records),
     )  # fmt: skip
+
+
+_OPENINGS = {
+    "mistaken": "The notebook's numbers are those of its mistakes",
+    "partly": "Some of the notebook's numbers are those of its mistakes",
+    "undecided": "What the notebook's mistakes cost stays open",
+}
+"""By the verdict."""
+
+
+def _main(records: Sequence[Record], shares: Sequence[Contrast]) -> str:
+    """How many figures come out again with the mistakes, and what all mistakes of one network cost."""
+    whole = next(each for each in shares if each.name.endswith(": all"))
+    cost = f"those of {whole.name.removesuffix(': all')} change its test accuracy by {change(whole.interval)}"
+    if records[0].data["name"] != DATA:
+        return cost
+    within = sum(_reproduces(records, name) for name in FIGURES)
+    return f"with them {within} of its {len(FIGURES)} figures come out again, and {cost}"
 
 
 def _four(records: Sequence[Record], name: str) -> dict[str, BySeed]:
@@ -121,14 +140,10 @@ def _verdict(shares: Sequence[Contrast]) -> str:
 
 
 def _sentence(records: Sequence[Record], shares: Sequence[Contrast]) -> str:
-    opening = {
-        "mistaken": "The notebook's numbers are those of its mistakes",
-        "partly": "Some of the notebook's numbers are those of its mistakes",
-        "undecided": "What the notebook's mistakes cost stays open",
-    }[_verdict(shares)]
     costs = listed([f"{each.name} {each.show()}" for each in shares if not each.name.endswith(": all")])
     return (
-        f"{opening}: {where(records)}, {_again(records)}; the shares of single mistakes in test accuracy are "
+        f"{_OPENINGS[_verdict(shares)]}: {where(records)}, "
+        f"{_again(records)}; the shares of single mistakes in test accuracy are "
         f"{costs} "
         f"points (95 % intervals); weight decay of {DECAY:g} leaves "
         f"{said(interval(final(records, 'weight decay', 'test_accuracy', 100)), unit=' %')} right without "
@@ -144,8 +159,7 @@ def _again(records: Sequence[Record]) -> str:
     """Which of the published figures a single run of ours could have been."""
     if records[0].data["name"] != DATA:
         return f"whose figures are not comparable with the published ones, which are of {DATA}"
-    found = {name: _prediction(final(records, name, "pixels_accuracy")) for name in FIGURES}
-    within = [name for name, ends in found.items() if _holds(ends, FIGURES[name])]
+    within = [name for name in FIGURES if _reproduces(records, name)]
     each = listed(
         [
             f"{FIGURES[name]:.2f} against {said(interval(final(records, name, 'pixels_accuracy')), 3)}"
@@ -157,6 +171,10 @@ def _again(records: Sequence[Record]) -> str:
         "mistakes do "
         f"({each})"
     )
+
+
+def _reproduces(records: Sequence[Record], name: str) -> bool:
+    return _holds(_prediction(final(records, name, "pixels_accuracy")), FIGURES[name])
 
 
 def _prediction(values: BySeed) -> tuple[float, float] | None:

@@ -13,7 +13,7 @@ from thinned.lab.measured import by_epoch, cell, curve, final
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
-from thinned.lab.wording import change, diverged, listed, not_seen, power, seen, unanswered, where
+from thinned.lab.wording import brief, change, diverged, listed, not_seen, power, seen, unanswered, where
 
 FITTED = Metric("train_accuracy", "share of random labels known by heart", "percentage points", 100, 2, -1)
 
@@ -66,7 +66,20 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
             family_table("True labels, against no regulariser", truth),
             _levels(records),
         ),
+        brief(
+            _OPENINGS[_verdict(heart)],
+            f"it changes the share of random labels known at the end by {change(heart[0].interval, FITTED)}",
+            records,
+        ),
     )
+
+
+_OPENINGS = {
+    "helped": "With dropout the network learns more random labels by heart",
+    "hindered": "Dropout hinders learning by heart",
+    "undecided": "Whether dropout hinders learning by heart stays open",
+}
+"""By the verdict."""
 
 
 def _family(records: Sequence[Record], labels: str, metric: Metric) -> tuple[Contrast, ...]:
@@ -82,16 +95,12 @@ def _verdict(heart: Sequence[Contrast]) -> str:
 
 def _sentence(records: Sequence[Record], heart: Sequence[Contrast], truth: Sequence[Contrast]) -> str:
     verdict = _verdict(heart)
-    opening = {
-        "helped": "With dropout the network learns more random labels by heart",
-        "hindered": "Dropout hinders learning by heart",
-        "undecided": "Whether dropout hinders learning by heart stays open",
-    }[verdict]
     base = cell(final(records, "random, none", "train_accuracy", 100)).text
     effects = listed([f"{each.name} {each.show(FITTED)}" for each in heart])
     end = f"; {not_seen(heart, FITTED)}" if verdict == "undecided" else ""
     return (
-        f"{opening}: {where(records)}, without anything {base} % of the random labels are known at the end, "
+        f"{_OPENINGS[verdict]}: {where(records)}, "
+        f"without anything {base} % of the random labels are known at the end, "
         "and "
         f"dropout changes that by {change(heart[0].interval, FITTED)}; each at one usual strength, the changes "
         "are "

@@ -13,7 +13,7 @@ from thinned.lab.grids import varied
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
-from thinned.lab.wording import change, diverged, listed, not_seen, power, unanswered, where
+from thinned.lab.wording import brief, change, diverged, listed, not_seen, power, unanswered, where
 
 PAIRS = ((0.2, 0.5), (0.1, 0.5), (0.1, 0.9))
 """The pairs of rates that are swapped, the lower in the first hidden layer, as the chapter advises."""
@@ -82,7 +82,23 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
             family_table("The six pairs against no dropout", six),
             levels(records, design.arms()),
         ),
+        brief(
+            _opening(mean, swapped),
+            f"swapping changes test accuracy by {change(mean.interval)} on average of three pairs",
+            records,
+        ),
     )
+
+
+def _opening(mean: Contrast, swapped: Sequence[Contrast]) -> str:
+    opening = {
+        1: "On average the higher rate is better in the first hidden layer",
+        -1: "On average the higher rate is better in the second hidden layer, as the chapter has it",
+        0: "Which of the two layers has the higher rate makes no difference on average that can be seen",
+    }[mean.sign]
+    claims = [swap.name for swap in swapped if swap.sign]
+    alone = mean.sign and 0 < len(claims) < len(swapped)
+    return f"{opening}, by {listed(claims)} alone" if alone else opening
 
 
 def _map(design: Design, records: Sequence[Record]) -> dict[tuple[float, float], Contrast]:
@@ -98,15 +114,8 @@ def _sentence(
     swapped: Sequence[Contrast],
     cells: Mapping[tuple[float, float], Contrast],
 ) -> str:
-    opening = {
-        1: "On average the higher rate is better in the first hidden layer",
-        -1: "On average the higher rate is better in the second hidden layer, as the chapter has it",
-        0: "Which of the two layers has the higher rate makes no difference on average that can be seen",
-    }[mean.sign]
     each = listed([f"{swap.show()} for {swap.name}" for swap in swapped])
     claims = [swap.name for swap in swapped if swap.sign]
-    if mean.sign and 0 < len(claims) < len(swapped):
-        opening += f", by {listed(claims)} alone"
     which = (
         f"of the three, {listed(claims)} {'shows' if len(claims) == 1 else 'show'}"
         if claims
@@ -115,7 +124,8 @@ def _sentence(
     better, worse = (sum(cell.sign == sign for cell in cells.values()) for sign in (1, -1))
     end = f"; {not_seen([mean])}" if not mean.sign else ""
     return (
-        f"{opening}: {where(records)}, swapping changes test accuracy by {change(mean.interval)} on average of "
+        f"{_opening(mean, swapped)}: {where(records)}, "
+        f"swapping changes test accuracy by {change(mean.interval)} on average of "
         f"three pairs: {each}; {which} a difference by itself after Holm's correction{end}; of the {len(cells)} "
         f"pairs of rates on the map, {better} {'is' if better == 1 else 'are'} better and {worse} worse than no "
         f"dropout, corrected for all of them{diverged(records)}."

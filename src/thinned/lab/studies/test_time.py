@@ -13,7 +13,7 @@ from thinned.lab.measured import BySeed, cell, final, interval, number, said, se
 from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
-from thinned.lab.wording import change, diverged, power, unanswered, where
+from thinned.lab.wording import brief, change, diverged, power, unanswered, where
 
 SAMPLES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Of `thinned.lab.measures.averages`."""
@@ -60,7 +60,20 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
             _between(records),
             _small(records),
         ),
+        brief(
+            _OPENINGS[_verdict(accuracy, loss)],
+            f"a thinned network instead of all units changes test accuracy by {change(accuracy[0].interval)}",
+            records,
+        ),
     )
+
+
+_OPENINGS = {
+    "off": "Dropout belongs off at test",
+    "on": "Dropout on at test was better",
+    "undecided": "Whether dropout belongs off at test stays open",
+}
+"""By the verdict."""
 
 
 def _runs(records: Sequence[Record], metric: Metric) -> Runs:
@@ -88,13 +101,9 @@ def _verdict(accuracy: Sequence[Contrast], loss: Sequence[Contrast]) -> str:
 
 
 def _sentence(records: Sequence[Record], accuracy: Sequence[Contrast], loss: Sequence[Contrast]) -> str:
-    opening = {
-        "off": "Dropout belongs off at test",
-        "on": "Dropout on at test was better",
-        "undecided": "Whether dropout belongs off at test stays open",
-    }[_verdict(accuracy, loss)]
     return (
-        f"{opening}: {where(records)}, against one pass with all units a single thinned network changes test "
+        f"{_OPENINGS[_verdict(accuracy, loss)]}: {where(records)}, "
+        "against one pass with all units a single thinned network changes test "
         "accuracy "
         f"by {change(accuracy[0].interval)} and test loss by {change(loss[0].interval, TEST_LOSS)}; the mean "
         "of 1,000 "

@@ -13,7 +13,7 @@ from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
 from thinned.lab.tuning import best, split, stages
-from thinned.lab.wording import change, count, diverged, not_seen, power, seeds_of, unanswered, where
+from thinned.lab.wording import brief, change, count, diverged, not_seen, power, seeds_of, unanswered, where
 
 RATES = {"quick": (0.0, 0.2, 0.5), "full": (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)}
 """Of both hidden layers."""
@@ -146,7 +146,23 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
             family_table("The interaction in each cell", list(interactions.values())),
             levels(final, grid(design.base, design.scope)),
         ),
+        brief(
+            _OPENINGS[accuracy.verdict],
+            "in test accuracy both together differ from the sum of each alone by "
+            f"{change(accuracy.together.interval)}",
+            final,
+        ),
     )
+
+
+_OPENINGS = {
+    "additive": "Dropout and weight decay both help, and no departure from the sum of the two is seen",
+    "diminishing": "Dropout and weight decay together do less than the sum of what each does alone",
+    "cancelling": "Dropout and weight decay spoil each other: both are worse than the better one alone",
+    "synergy": "Dropout and weight decay together do more than the sum of what each does alone",
+    "undecided": "Whether dropout and weight decay add up stays open",
+}
+"""By the verdict."""
 
 
 def _pictures(
@@ -220,14 +236,11 @@ def _sentence(
     loss: Found,
     cells: Mapping[tuple[float, float], Contrast],
 ) -> str:
-    opening = {
-        "additive": "Dropout and weight decay both help, and no departure from the sum of the two is seen",
-        "diminishing": "Dropout and weight decay together do less than the sum of what each does alone",
-        "cancelling": "Dropout and weight decay spoil each other: both are worse than the better one alone",
-        "synergy": "Dropout and weight decay together do more than the sum of what each does alone",
-        "undecided": "Whether dropout and weight decay add up stays open, as neither the interaction nor a gain in "
-        "test accuracy by each of the two is seen",
-    }[accuracy.verdict]
+    why = (
+        ", as neither the interaction nor a gain in test accuracy by each of the two is seen"
+        if accuracy.verdict == "undecided"
+        else ""
+    )
     end = f"; {not_seen([accuracy.together])}" if not accuracy.together.sign else ""
     claimed = " (a claim after the correction)" if accuracy.beyond.sign else ""
     large = cells.get((DECAYS["full"][-1], 0.0))
@@ -237,7 +250,8 @@ def _sentence(
         else f"; a decay of 0.5 changes accuracy by {large.show()}"
     )
     return (
-        f"{opening}: {where(records)}, at the rate {pick[0]:g} and the decay {pick[1]:g}, which were best alone in "
+        f"{_OPENINGS[accuracy.verdict]}{why}: {where(records)}, "
+        f"at the rate {pick[0]:g} and the decay {pick[1]:g}, which were best alone in "
         f"validation, dropout changes test accuracy by {accuracy.dropout.show()} points, weight decay by "
         f"{accuracy.decay.show()}, both by {accuracy.both.show()}, which differs from the sum by "
         f"{change(accuracy.together.interval)}{end}; against the better one alone, both together change it by "
