@@ -57,7 +57,7 @@ def _draw(halves, start, count, c1, site, step, key0, key1):
 @njit(nogil=True, fastmath={"reassoc", "contract"})
 def _dot(w, x, halves, level):
     """The sum of kept products: a weight is selected and then multiplied, as where thinned weights are made."""
-    zero = w[0] - w[0]
+    zero = w.dtype.type(0)  # the difference of a weight to itself is NaN where that weight is
     total = zero
     for i in range(w.size):
         total += (w[i] if np.int32(halves[i]) >= level else zero) * x[i]
@@ -66,7 +66,7 @@ def _dot(w, x, halves, level):
 
 @njit(nogil=True, fastmath={"contract"})
 def _add_weights(out, factor, w, halves, level):
-    zero = factor - factor
+    zero = w.dtype.type(0)
     for i in range(out.size):
         out[i] += factor * (w[i] if np.int32(halves[i]) >= level else zero)
 

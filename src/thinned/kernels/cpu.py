@@ -2,7 +2,7 @@
 """The law on the CPU, in Numba: the same bits as `mask.keep`, sixty-four elements at a time.
 
 How it is laid out. Eight Philox calls write their words to memory, which seen as 16-bit halves *are* the half-words
-in element order. Sixty-four elements are compared with them, multiplied and stored before the next calls are made,
+in element order. Sixty-four elements are compared with them, multiplied and stored while the next calls are made,
 so that a processor does both at once. These two parts are `vectors`; here is what they are done to. Whatever does
 not come in sixty-fours goes by way of spare memory.
 
@@ -27,6 +27,9 @@ from thinned.kernels.half_types import _from_float16, _to_float16, from_float16
 from thinned.kernels.memory import pointer, take
 from thinned.kernels.vectors import (
     GROUP,
+    ahead_add,
+    ahead_drop,
+    ahead_relu,
     write_add,
     write_calls,
     write_drop,
@@ -82,13 +85,58 @@ def _group_overload(write, x, r, y, start, halves, level, scale, spare):
     return converted if y.dtype == types.int16 and from_float16 is _from_float16 else direct
 
 
+def _group_ahead(
+    write, ahead, x, r, y, start, halves, level, scale, spare, words, block, c1, site, step, key0, key1
+):
+    """The same, and to `words` the half-words of the next group, whose first call is `block`."""
+
+
+@overload(_group_ahead, jit_options={"nogil": True, "forceinline": True})
+def _group_ahead_overload(
+    write, ahead, x, r, y, start, halves, level, scale, spare, words, block, c1, site, step, key0, key1
+):
+    def direct(
+        write, ahead, x, r, y, start, halves, level, scale, spare, words, block, c1, site, step, key0, key1
+    ):
+        ahead(x, r, y, start, halves, level, scale, words, block, c1, site, step, key0, key1)
+
+    def converted(
+        write, ahead, x, r, y, start, halves, level, scale, spare, words, block, c1, site, step, key0, key1
+    ):
+        _group(write, x, r, y, start, halves, level, scale, spare)
+        write_calls(words, block, c1, site, step, key0, key1)
+
+    return converted if y.dtype == types.int16 and from_float16 is _from_float16 else direct
+
+
 @njit(nogil=True)
-def _groups(write, x, r, y, start, end, level, scale, spare, block, c1, site, step, key0, key1):
+def _groups(write, ahead, x, r, y, start, end, level, scale, spare, block, c1, site, step, key0, key1):
     """Whole groups, whose draws begin a call."""
-    while start < end:
-        write_calls(spare, block, c1, site, step, key0, key1)
-        _group(write, x, r, y, start, spare, level, scale, spare)
-        start, block = start + GROUP, block + uint64(GROUP // 8)
+    halves, words = spare, spare + _USED
+    write_calls(halves, block, c1, site, step, key0, key1)
+    while start + GROUP < end:
+        block += uint64(GROUP // 8)
+        _group_ahead(
+            write,
+            ahead,
+            x,
+            r,
+            y,
+            start,
+            halves,
+            level,
+            scale,
+            spare,
+            words,
+            block,
+            c1,
+            site,
+            step,
+            key0,
+            key1,
+        )
+        start, halves, words = start + GROUP, words, halves
+    _group(write, x, r, y, start, halves, level, scale, spare)
 
 
 @njit(nogil=True)
@@ -148,14 +196,19 @@ def _thin(op, x, r, y, stored, bases, run, inner, low, high, level, scale, draw,
             call, end = uint64(block), start + left - left % GROUP
             if op == DROP:
                 _groups(
-                    write_drop, x, r, y, start, end, level, scale, spare, call, c1, site, step, key0, key1
-                )
+                    write_drop, ahead_drop, x, r, y, start, end, level, scale, spare,
+                    call, c1, site, step, key0, key1,
+                )  # fmt: skip
             elif op == RELU:
                 _groups(
-                    write_relu, x, r, y, start, end, level, scale, spare, call, c1, site, step, key0, key1
-                )
+                    write_relu, ahead_relu, x, r, y, start, end, level, scale, spare,
+                    call, c1, site, step, key0, key1,
+                )  # fmt: skip
             else:
-                _groups(write_add, x, r, y, start, end, level, scale, spare, call, c1, site, step, key0, key1)
+                _groups(
+                    write_add, ahead_add, x, r, y, start, end, level, scale, spare,
+                    call, c1, site, step, key0, key1,
+                )  # fmt: skip
             start = end
             position += left - left % GROUP
             continue
