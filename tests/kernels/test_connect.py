@@ -140,6 +140,15 @@ class TestValues:
         assert np.isfinite(y[2, 0, 0])
         assert np.isfinite(dw).all()
 
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_nothing_is_kept_of_what_is_not_finite(self, value):
+        """Also where the first weight of a row is such."""
+        x, w, g = operands(4, 1, 3, 40)
+        w[:] = value
+        y, dx, dw = run(x, w, g, plan((4, 3, 40), 1.0), WHERE)
+
+        assert not any(found.any() for found in (y, dx, dw))
+
     def test_an_unwanted_gradient(self):
         """Is not written; the other is what it is."""
         x, w, g = operands(4, 2, 3, 40)

@@ -97,6 +97,10 @@ NETWORKS = {
         lambda: nn.Sequential(nn.Linear(12, 8), D(0.5), tt.Dropout(0.5), D(0.5), nn.Linear(8, 3)),
         (10, 12),
     ),
+    "layers that stand in two places": (
+        lambda: nn.Sequential(*[nn.Linear(12, 12), nn.ReLU(), D(0.5)] * 2, nn.Linear(12, 3)),
+        (10, 12),
+    ),
     "no bias": (
         lambda: nn.Sequential(nn.Linear(12, 8, bias=False), D(0.5), nn.Linear(8, 3, bias=False)),
         (10, 12),

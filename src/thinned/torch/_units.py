@@ -26,7 +26,8 @@ Predicate = Callable[[nn.Module], bool]
 
 def leaves(sequence: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     """The layers that a sequence runs, those of sequences in it among them, with their paths."""
-    for name, layer in sequence.named_children():
+    # Not `named_children`, which leaves out a layer that stands in two places, as one with tied weights does.
+    for name, layer in sequence._modules.items():
         if isinstance(layer, nn.Sequential) and _runs_in_order(layer) and not is_watched(layer):
             yield from leaves(layer, f"{prefix}{name}.")
         else:
