@@ -61,7 +61,7 @@ class TestScale:
 class TestLowPrecision:
     """Draws of too few bits."""
 
-    @pytest.mark.parametrize(("kept", "bits"), [(1 - 2**-8, 8), (1 - 2**-9, 11)])
+    @pytest.mark.parametrize(("kept", "bits"), [(1 - 2**-8, 8), (1 - 2**-9, 11), (1 - 0.001 - 2**-9, 8)])
     def test_has_its_words(self, kept, bits):
         """A uniform that knows only multiples of its step."""
         assert "half type" in likely.low_precision(kept, 0.001, bits, 2e-4)

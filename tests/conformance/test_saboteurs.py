@@ -6,7 +6,7 @@ from thinned.conformance import prepare
 from thinned.conformance.checks import CHECKS
 from thinned.conformance.mistakes import Right
 from thinned.conformance.outcome import NOT_APPLICABLE, PASSED
-from thinned.conformance.saboteurs import SABOTEURS
+from thinned.conformance.saboteurs import CONDITIONS, SABOTEURS
 
 DEAR = {"compiled_law", "compiled_equals_eager", "many_elements"}
 """Checks of a second or more, run on the right one and on their own saboteurs."""
@@ -37,6 +37,17 @@ class TestSaboteurs:
         assert failed <= {check} | saboteur.also
         assert report[check].measured
         assert report[check].expected
+
+    @pytest.mark.parametrize("condition", CONDITIONS)
+    def test_each_condition_of_a_check_has_one_too(self, condition):
+        """Which only that condition finds, with words that say what is wrong."""
+        check, saboteur, words = CONDITIONS[condition]
+        report = found_by(saboteur.make, saboteur.method, also={check})
+        failed = {outcome.check for outcome in report if outcome.failed}
+
+        assert check in failed
+        assert failed <= {check} | saboteur.also
+        assert words in report[check].likely
 
     @pytest.mark.parametrize("draws", [0, 1])
     def test_the_right_one_passes_all(self, draws):

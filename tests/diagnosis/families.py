@@ -57,7 +57,7 @@ def vit():
 
 
 def t5():
-    """Encoder and decoder, dropout at 0.1 in every branch and after both stacks."""
+    """Encoder and decoder, dropout at 0.1 of the embeddings, in every branch and after both stacks."""
     model = _transformers(
         "T5ForConditionalGeneration", "T5Config", d_model=64, d_kv=16, d_ff=128, num_layers=2, num_heads=4,
         vocab_size=200, decoder_start_token_id=0,
@@ -137,25 +137,28 @@ def audited(name):
 
 
 JUDGED = {
-    "BERT": "Clean, and rightly: each of its 11 places drops attention, a branch before its "
-    "sum, or the pooled output.",
-    "GPT-2": "Clean, and rightly: the dropout of the embeddings stands on a sum that is no residual one.",
+    "BERT": "Clean, and rightly. Of its 11 places one drops the normalised embeddings, three attention, six a "
+    "branch before its sum, and one the pooled output. The dropout layers inside attention are not called: "
+    "their rate is read.",
+    "GPT-2": "Clean, and rightly: one place drops the embeddings, on a sum that is no residual one, and each block "
+    "has three, attention and the ends of both branches.",
     "ViT": "True: the published configuration has hidden and attention rates of 0, and its "
     "layers are made with them.",
-    "T5": "Clean, and rightly: both stacks end in dropout, which the decoder and the head read.",
+    "T5": "Clean, and rightly: the embeddings, attention, the inside of each feed-forward part and each branch are "
+    "dropped, and both stacks end in dropout, which the decoder and the head read.",
     "Whisper": "Clean. F.dropout acts on what comes from convolutions, but over time and "
-    "features, which no later "
-    "convolution reads.",
+    "features, which no later convolution reads.",
     "Llama": "Clean: it has no dropout layer, and its attention draws nothing at its rate of 0.",
-    "ResNet": "Clean. Stochastic depth stands before batch normalisations, but leaves out "
-    "whole branches; the rule of "
-    "the variance shift speaks of dropped units.",
+    "ResNet": "Clean. Seven of eight blocks have stochastic depth (the first has a rate of 0), each after its last "
+    "normalisation and before its sum. Batch normalisations of later blocks read sums without whole branches; the "
+    "rule of the variance shift speaks of dropped units. The eighth place is F.dropout before the head.",
     "ConvNeXt": "True: the two dropouts of each block's MLP have rate 0, which no argument of "
-    "create_model sets.",
-    "ViT (timm)": "Clean. Stochastic depth follows dropout in each branch, and drops another thing.",
-    "EfficientNet": "Clean. Six DropPath layers are never called, in blocks without a shortcut; "
-    "other blocks of the "
-    "same class call theirs, so nothing is reported.",
+    "create_model sets. The 12 places are the stochastic depth of all blocks but the first, and the dropout of the "
+    "head.",
+    "ViT (timm)": "Clean. In all blocks but the first, where its rate is 0, stochastic depth follows dropout in "
+    "each branch, and drops another thing.",
+    "EfficientNet": "Clean. Of 15 DropPath layers six are never called, in blocks without a shortcut; other blocks "
+    "of the same class call theirs, so nothing is reported.",
 }
 """What a person found in the model's source, of what the audit reports and of what it does not."""
 

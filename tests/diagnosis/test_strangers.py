@@ -1,5 +1,7 @@
 """Models of strangers that were once judged wrongly."""
 
+import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -128,3 +130,206 @@ def test_sampling_on_purpose_is_a_note():
     """Its class says so."""
     model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), MCDropout(0.2), nn.Linear(64, 3))
     assert found(model, torch.randn(32, 20)) == {("active-in-eval", "note")}
+
+
+class Between(nn.Module):
+    """Linear, ReLU, what a subclass does, linear."""
+
+    def __init__(self, **stated):
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 64), nn.Linear(64, 10)
+        vars(self).update(stated)
+
+    def drop(self, h):
+        """What the subclass does."""
+        return h
+
+    def forward(self, x):
+        """In this order."""
+        return self.last(self.drop(self.first(x).relu()))
+
+
+class Forgotten(Between):
+    """Calls the functional without the rate."""
+
+    def drop(self, h):
+        """A look at the rate is no use of it."""
+        return F.dropout(h, training=self.training) if self.p > 0 and self.training else h
+
+
+class Bare(Between):
+    """Makes a layer without the rate."""
+
+    def __init__(self, dropout):
+        super().__init__()
+        self.dropout = dropout
+        self.layer = nn.Dropout()
+
+    def drop(self, h):
+        """By the layer."""
+        return self.layer(h)
+
+
+class Inherited(nn.Dropout):
+    """Takes PyTorch's constructor, and forgets what it keeps."""
+
+    def forward(self, x):
+        """Without p."""
+        return F.dropout(x, training=self.training)
+
+
+class Attention(nn.Module):
+    """Attention without its dropout."""
+
+    def __init__(self, dropout):
+        super().__init__()
+        self.dropout = dropout
+        self.inner, self.out = nn.Linear(32, 96), nn.Linear(32, 10)
+
+    def forward(self, x):
+        """Of itself."""
+        query, key, value = self.inner(x).chunk(3, -1)
+        return self.out(F.scaled_dot_product_attention(query, key, value))
+
+
+class UsedElsewhere(Between):
+    """States a rate for one place, and takes the default at another."""
+
+    def drop(self, h):
+        """Both."""
+        return F.dropout(self.first(F.dropout(h, self.p, self.training)).relu(), training=self.training)
+
+
+class HandedOn(Between):
+    """Computes its rate from what it states."""
+
+    def drop(self, h):
+        """Half as much again."""
+        return F.dropout(h, p=min(0.5, 5 * self.p), training=self.training)
+
+
+class Unpacked(Between):
+    """Gives what a dictionary holds."""
+
+    def drop(self, h):
+        """By its name."""
+        return F.dropout(h, **{"p": 0.5, "training": self.training})
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (lambda: Forgotten(p=0.1), (32, 64)),
+        (lambda: Bare(0.1), (32, 64)),
+        (lambda: nn.Sequential(nn.Linear(64, 64), nn.ReLU(), Inherited(0.1), nn.Linear(64, 10)), (32, 64)),
+        (lambda: Attention(0.1), (8, 12, 32)),
+    ],
+    ids=["functional", "layer", "subclass", "attention"],
+)
+def test_a_stated_rate_that_no_call_gets(model, shape):
+    """Is found by the source of the line and of the class."""
+    assert found(model(), torch.rand(shape)) == {("default-rate", "error")}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: Forgotten(p=0.5),
+        lambda: UsedElsewhere(p=0.1),
+        lambda: HandedOn(p=0.1),
+        lambda: Unpacked(p=0.1),
+        lambda: Bare(0.5),
+    ],
+    ids=["the same", "used elsewhere", "handed on", "unpacked", "the same in a layer"],
+)
+def test_a_default_that_is_meant(model):
+    """Or may be, is not."""
+    assert found(model(), torch.rand(32, 64)) == set()
+
+
+class Kept(Between):
+    """Draws its mask once, when it is made."""
+
+    def __init__(self, *, always=False):
+        super().__init__()
+        self.always = always
+        self.register_buffer("mask", (torch.rand(64, generator=torch.Generator().manual_seed(0)) < 0.5) * 2.0)
+
+    def drop(self, h):
+        """In training, or always, as a pruned network does."""
+        return h * self.mask if self.training or self.always else h
+
+
+class Foreign(Between):
+    """Draws from a generator of NumPy that each call seeds, or that none does."""
+
+    def drop(self, h):
+        """Where neither PyTorch nor NumPy's own state can see it."""
+        kept = np.random.default_rng(self.seed).random(h.shape) < 0.5
+        return h * torch.from_numpy(kept.astype("float32")) / 0.5 if self.training else h
+
+
+class NeverOff(Between):
+    """Its eval() does nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Dropout(0.5)
+
+    def drop(self, h):
+        """By a layer."""
+        return self.layer(h)
+
+    def eval(self):
+        """Forgets to call its parent's."""
+        return self
+
+
+class PostNorm(Between):
+    """Normalises a sum that dropout acted on."""
+
+    def __init__(self, *, branch):
+        super().__init__()
+        self.branch, self.norm, self.layer, self.inner = (
+            branch,
+            nn.LayerNorm(64),
+            nn.Dropout(0.2),
+            nn.Linear(64, 64),
+        )
+
+    def drop(self, h):
+        """On the sum, or on what is added."""
+        more = self.inner(h)
+        return self.norm(h + self.layer(more) if self.branch else self.layer(h + more))
+
+
+class Masked(Between):
+    """Puts a learned token, which begins at zero, in the place of what it hides."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(64))
+
+    def drop(self, h):
+        """Half of the samples."""
+        return torch.where(torch.rand(len(h), 1) < 0.5, self.token, h) if self.training else h
+
+
+@pytest.mark.parametrize(
+    ("model", "rules"),
+    [
+        (Kept, {("same-mask-each-step", "error")}),
+        (lambda: Kept(always=True), set()),
+        (lambda: Foreign(seed=0), {("same-mask-each-step", "error")}),
+        (lambda: Foreign(seed=None), set()),
+        (NeverOff, {("active-in-eval", "error")}),
+        (lambda: PostNorm(branch=False), {("on-residual-sum", "warning")}),
+        (lambda: PostNorm(branch=True), set()),
+        (Masked, set()),
+    ],
+    ids=["a mask that is kept", "a pruned network", "NumPy, seeded", "NumPy", "eval() that does nothing",
+         "a sum before its norm", "a branch before its norm", "a learned token"],
+)  # fmt: skip
+def test_what_was_missed_or_accused(model, rules):
+    """Once."""
+    assert found(model(), torch.rand(32, 64)) == rules

@@ -101,6 +101,12 @@ def low_precision(kept: float, p: float, bits: int, stray: float) -> str:
             if abs((1 - kept) - count * step) <= stray and abs(count * step - p) > stray:
                 what = f"is 0 with chance 2^-{fine}" if count == 1 else f"knows only multiples of 2^-{fine}"
                 return f"a uniform of {fine} bits {what}: is the mask drawn in the half type of the input?"
+    # PyTorch rounds a float32 uniform to the type; what became 1 is outside of [0, 1) and made 0.
+    if abs((1 - kept) - (p + 2.0 ** -(bits + 1))) <= stray < 2.0 ** -(bits + 1):
+        return (
+            f"a uniform rounded to {bits} bits is 1 with chance 2^-{bits + 1}, and counts as 0 then: is the mask "
+            "drawn in the half type of the input?"
+        )
     return NOTHING
 
 

@@ -1,7 +1,6 @@
 """Dropouts for PyTorch with one mistake each, and one with none: what the checks are tried on."""
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -57,6 +56,14 @@ class DropsTooFew(Right):
 
     def mask(self, x: Tensor) -> Tensor:  # noqa: D102
         return self.draw(x) >= self.p - 0.2 * self.p * (1 - self.p)
+
+
+class DrawsCoarsely(Right):
+    """Draws uniforms of ten bits, so that rate 0.001 is 0.002."""
+
+    def draw(self, x: Tensor) -> Tensor:  # noqa: D102
+        draws = super().draw(x)
+        return draws.mul_(1024).floor_().div_(1024) if x.dtype == torch.float32 else draws
 
 
 class ForgetsScale(Right):
@@ -164,6 +171,25 @@ class AsksTheSystem(Right):
         return torch.rand(x.shape, generator=draws)
 
 
+class SeedsItself(Right):
+    """Draws from a generator with a seed of its own, whatever the user's is."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__(p)
+        self.draws = torch.Generator().manual_seed(1)
+
+    def draw(self, x: Tensor) -> Tensor:  # noqa: D102
+        return torch.rand(x.shape, generator=self.draws)
+
+
+class SeedsEverything(Right):
+    """Seeds the generator of all at each call: from its last seed, so that its own masks are right."""
+
+    def draw(self, x: Tensor) -> Tensor:  # noqa: D102
+        torch.manual_seed((torch.initial_seed() * 6364136223846793005 + 1442695040888963407) % 2**63)
+        return super().draw(x)
+
+
 class DisturbsNumPy(Right):
     """Draws from NumPy's generator on the way."""
 
@@ -227,13 +253,6 @@ class SameInEachLayer(Right):
         return torch.rand(x.shape, generator=self.draws)
 
 
-class StraightThrough(Right):
-    """Hides the mask from the gradient."""
-
-    def thinned(self, x: Tensor) -> Tensor:  # noqa: D102
-        return x + (super().thinned(x) - x).detach()
-
-
 class OwnGenerator(Right):
     """Draws from a generator of its own, which no checkpoint restores."""
 
@@ -243,26 +262,6 @@ class OwnGenerator(Right):
 
     def draw(self, x: Tensor) -> Tensor:  # noqa: D102
         return torch.rand(x.shape, generator=self.draws)
-
-
-class _Once(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(weight)
-        return torch.where(weight != 0, x * weight, torch.zeros((), dtype=x.dtype))
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient * ctx.saved_tensors[0], None
-
-
-class DifferentiatesOnce(Right):
-    """Has a gradient that has none."""
-
-    def apply_to(self, x: Tensor, mask: Tensor, factor: float) -> Tensor:  # noqa: D102
-        found: Tensor = _Once.apply(x, (mask * factor).to(x.dtype))  # type: ignore[no-untyped-call]
-        return found
 
 
 class Widens(Right):
@@ -350,6 +349,13 @@ class MirrorsWhenCompiled(Right):
     def draw(self, x: Tensor) -> Tensor:  # noqa: D102
         draws = super().draw(x)
         return 1 - draws if torch.compiler.is_compiling() else draws
+
+
+class PairsWhenCompiled(Pairs):
+    """Draws for every second element of a compiled program."""
+
+    def draw(self, x: Tensor) -> Tensor:  # noqa: D102
+        return super().draw(x) if torch.compiler.is_compiling() else Right.draw(self, x)
 
 
 class LooksAtValues(Right):

@@ -11,9 +11,9 @@ from torch import nn
 
 from thinned.conformance.mistakes import (
     AsksTheSystem,
-    DifferentiatesOnce,
     DisturbsNumPy,
     DividesByZero,
+    DrawsCoarsely,
     DrawsInHalf,
     DropsAtZero,
     DropsOneByOne,
@@ -37,14 +37,24 @@ from thinned.conformance.mistakes import (
     OverwritesInput,
     OwnGenerator,
     Pairs,
+    PairsWhenCompiled,
     ReadsMemory,
     RepeatsLanes,
     SameInEachLayer,
     ScalesAlmost,
     ScalesTwice,
-    StraightThrough,
+    SeedsEverything,
+    SeedsItself,
     TakesAnyRate,
     Widens,
+)
+from thinned.conformance.mistakes_of_gradient import (
+    DifferentiatesOnce,
+    ForgetsScaleBackward,
+    ForgetsScaleTwice,
+    RedrawsBackward,
+    RedrawsWhenCompiled,
+    StraightThrough,
 )
 
 
@@ -115,3 +125,44 @@ SABOTEURS: dict[str, Saboteur] = {
     "vmap": _saboteur(LooksAtValues),
 }
 """By the name of the check that must reject it."""
+
+CONDITIONS: dict[str, tuple[str, Saboteur, str]] = {
+    "a rate of a thousandth": ("keep_rate", _saboteur(DrawsCoarsely), "is the mask drawn in half precision?"),
+    "a thousandth in half types": ("half_precision", _saboteur(DrawsInHalf), "half type of the input"),
+    "the generator of all is seeded": (
+        "draws_again",
+        _saboteur(SeedsEverything),
+        "starts again at every call",
+    ),
+    "two seeds, one mask": (
+        "repeats",
+        _saboteur(SeedsItself, "layers_independent", "strides", *_OWN),
+        "is it constant inside?",
+    ),
+    "backward draws": (
+        "gradient_mask",
+        _saboteur(RedrawsBackward, "recomputation", "double_backward", "vmap", "rate_one"),
+        "the backward pass drew another mask",
+    ),
+    "backward does not scale": (
+        "gradient_mask",
+        _saboteur(ForgetsScaleBackward, "recomputation", "double_backward", "vmap"),
+        "is the scale applied in one pass only?",
+    ),
+    "the second gradient does not scale": (
+        "double_backward",
+        _saboteur(ForgetsScaleTwice, "vmap"),
+        "have a backward pass that forgets the scale?",
+    ),
+    "compiled, backward draws": (
+        "compiled_law",
+        _saboteur(RedrawsWhenCompiled),
+        "the backward pass drew another mask",
+    ),
+    "compiled, elements draw together": (
+        "compiled_law",
+        _saboteur(PairsWhenCompiled, "compiled_equals_eager"),
+        "draws are repeated inside the array",
+    ),
+}
+"""Of checks that look at several things: by what is looked at, the check, whom nothing else finds, and words."""

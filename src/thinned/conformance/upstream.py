@@ -91,7 +91,10 @@ NOTES = (
         "compiled = torch.compile(layer)\n"
         "torch.manual_seed(0); print(compiled(x) == eager)   # not all True",
         "It is meant to be so: [torchdynamo#2042](https://github.com/pytorch/torchdynamo/issues/2042), "
-        "[pytorch#141557](https://github.com/pytorch/pytorch/issues/141557).",
+        "[pytorch#141557](https://github.com/pytorch/pytorch/issues/141557). Other matters, which a bare layer "
+        "does not show here: since 2.13 a dropout compiled for CUDA repeats its draws behind some copies, "
+        "[pytorch#198333](https://github.com/pytorch/pytorch/issues/198333), and with `activation_memory_budget` "
+        "below 1 the backward pass draws again, [pytorch#190758](https://github.com/pytorch/pytorch/issues/190758).",
     ),
     Note(
         "tf.nn.dropout",

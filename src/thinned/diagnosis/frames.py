@@ -34,10 +34,15 @@ def callers(stop: CodeType | None = None, deepest: int = DEEPEST) -> tuple[Line,
     found: list[Line] = []
     while frame is not None and frame.f_code is not stop and len(found) < deepest:
         file = frame.f_code.co_filename
-        if not file.startswith(_OWN) and not file.startswith("<"):
+        if is_users(file):
             found.append((file, frame.f_lineno, frame.f_code.co_name))
         frame = frame.f_back
     return tuple(found)
+
+
+def is_users(file: str) -> bool:
+    """Whether a file of source is neither PyTorch's nor ours."""
+    return not file.startswith(_OWN) and not file.startswith("<")
 
 
 @contextmanager

@@ -50,7 +50,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Function:
-    """A call of a functional that states a rate: `F.dropout(x, p, training)` and its kin."""
+    """A call of a functional that states a rate: `F.dropout(x, p, training)` and its kin.
+
+    Args:
+        name: of the functional.
+        p: the rate, its default included.
+        training: the mode that it was given; None where it has none.
+        call: the module that it ran in.
+        place: module, file and line.
+        shape: of the data.
+        default: whether the user's line leaves the rate out.
+    """
 
     name: str
     p: float | None
@@ -58,6 +68,7 @@ class Function:
     call: Call | None
     place: Place
     shape: tuple[int, ...]
+    default: bool = False
 
 
 @dataclass(eq=False)
@@ -191,12 +202,13 @@ class Drop:
 
 @dataclass(eq=False)
 class Pass:
-    """One run of the model."""
+    """One run of the model; `fixed` is where data met a mask that nothing drew."""
 
     name: str
     training: bool
     draws: list[Node] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)
+    fixed: list[Drop] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     functions: list[Function] = field(default_factory=list)
     outputs: list[Node] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """What PyTorch's operators do with draws: which draw, which multiply, which select."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,6 +44,21 @@ FUNCTIONALS = {
     "rnn_relu",
 }  # fmt: skip
 """Functions that state a rate."""
+
+
+class Parameter(NamedTuple):
+    """A parameter of a function: its name, its place, and what it is where nothing is given."""
+
+    name: str
+    place: int
+    default: float
+
+
+RATE_OF = {
+    name: Parameter("p", 1, 0.5)
+    for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+} | {"scaled_dot_product_attention": Parameter("dropout_p", 4, 0.0)}
+"""The rate of functions that may be called without one."""
 
 
 def base(func: Any) -> str:
@@ -101,13 +116,16 @@ def is_zero(value: Any) -> bool:
     return isinstance(value, (int, float)) and value == 0
 
 
-def meeting(name: str, args: tuple[Any, ...], noisy: Any) -> tuple[Kind, Tensor | None, int] | None:
+def meeting(
+    name: str, args: tuple[Any, ...], noisy: Any, learned: Any
+) -> tuple[Kind, Tensor | None, int] | None:
     """How an operator lets draws meet data: the kind, the numbers multiplied by, and which argument is the data.
 
     Args:
         name: of the operator.
         args: its arguments.
         noisy: says of an argument whether it is made of draws alone.
+        learned: says of one whether it is made of weights: a learned token may begin at zero, and drops nothing.
 
     Returns:
         None where it does not.
@@ -123,10 +141,11 @@ def meeting(name: str, args: tuple[Any, ...], noisy: Any) -> tuple[Kind, Tensor 
         return ("mask", args[0], 1) if name == "mul" and noisy(args[0]) and not noisy(args[1]) else None
     if name == "where" and len(args) == 3 and noisy(args[0]):
         first, second = isinstance(args[1], Tensor), isinstance(args[2], Tensor)
-        if second and not noisy(args[2]) and is_zero(args[1]):
+        if second and not noisy(args[2]) and is_zero(args[1]) and not learned(args[1]):
             return "mask", ~args[0], 2
         if first and not noisy(args[1]):
-            return ("mask", args[0], 1) if is_zero(args[2]) else ("replaced", args[0], 1)
+            drops = is_zero(args[2]) and not learned(args[2])
+            return ("mask", args[0], 1) if drops else ("replaced", args[0], 1)
         return None
     if name == "masked_fill" and noisy(args[1]) and not noisy(args[0]):
         return ("mask" if is_zero(args[2]) else "replaced"), ~args[1], 0

@@ -27,6 +27,10 @@ def index() -> str:
         "Each page has a minimal model in which the rule finds something, and one on which every rule is silent;",
         "tests run both. Errors are wrong for certain, warnings cost accuracy as a rule, notes are worth knowing.",
         "What the audit says of ten families of models is in [families.md](families.md).",
+        "",
+        "`thinned audit` exits with 1 where anything is found, and with 2 where it could not look; with",
+        "`--fail-on warning` or `--fail-on error` lesser findings do not fail. What is silenced with a reason, on",
+        "its line or in `pyproject.toml` as each page ends with, is told and does not count.",
     ]
     for family in FAMILIES:
         rows = [rule for rule in all_rules().values() if rule.family == family]

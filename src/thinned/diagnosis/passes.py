@@ -13,7 +13,8 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils._pytree import tree_leaves
 
 from thinned.diagnosis.graph import Call, Pass
-from thinned.diagnosis.recorder import Functions, Recorder, stated_rate
+from thinned.diagnosis.rates import stated_rate
+from thinned.diagnosis.recorder import Functions, Recorder
 from thinned.diagnosis.restore import restored
 from thinned.diagnosis.trace import Registered, Trace
 from thinned.errors import AuditError
@@ -82,7 +83,7 @@ def _pass(recorder: Recorder, model: nn.Module, example: Any, name: str, *, back
     recorder.call, recorder.neutral = None, name == "train without noise"
     for tensor in tensors_of(example):
         recorder.source(tensor, "input", 2)
-    model.train(training)
+    model.train() if training else model.eval()  # as users do: either may be overridden
     before = torch.initial_seed()
     try:
         with torch.set_grad_enabled(training):

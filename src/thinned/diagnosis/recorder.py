@@ -20,20 +20,10 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from thinned.diagnosis import operators
 from thinned.diagnosis.finding import Place
 from thinned.diagnosis.frames import callers, made
-from thinned.diagnosis.graph import Call, Drop, Function, Kind, Node, Noise, Pass
+from thinned.diagnosis.graph import Call, Drop, Function, Kind, Node, Noise, Pass, ancestors
 from thinned.diagnosis.noise import measure, neighbours
-
-RATES = ("p", "drop_prob", "rate", "drop_rate", "dropout", "prob", "dropout_rate")
-"""What modules call the probability of dropping."""
-
-
-def stated_rate(module: Any) -> float | None:
-    """The rate that a module without modules in it states, by the usual names; None where it states none."""
-    for name in RATES:
-        value = getattr(module, name, None)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
-            return float(value)
-    return None
+from thinned.diagnosis.omitted import left_out
+from thinned.diagnosis.rates import stated_rate
 
 
 class Recorder(TorchDispatchMode):
@@ -97,6 +87,8 @@ class Recorder(TorchDispatchMode):
         node = self._made(name, parents, draws)
         self._normalises(node, name, args)
         met = self._meeting(func, name, args, kwargs, node)
+        if met is None:
+            self._fixed(name, args, node)
         result = met[0] if met is not None and met[0] is not None else func(*args, **kwargs)
         self._keep(node, func, args, kwargs, result)
         if met is not None:
@@ -164,7 +156,7 @@ class Recorder(TorchDispatchMode):
             return self._opaque(func, name, args, kwargs, node)
         if not (node.random and any(parent.noise for parent in node.parents)):
             return None
-        found = operators.meeting(name, args, self._is_noise)
+        found = operators.meeting(name, args, self._is_noise, self._is_learned)
         if found is None:
             return None
         kind, numbers, place = found
@@ -172,6 +164,36 @@ class Recorder(TorchDispatchMode):
             return None
         x = args[place]
         return self._note(kind, numbers, x, node, args[0] if func._schema.is_mutable else None)
+
+    def _fixed(self, name: str, args: tuple[Any, ...], node: Node) -> None:
+        """Note data that meets zeros and one other value that nothing drew: a kept mask, or hidden draws."""
+        if node.backward or node.data != 2 or name not in {"mul", "div", "where", "masked_fill"}:
+            return
+        found = operators.meeting(name, args, self._is_constant, self._is_learned)
+        if found is None or found[0] != "mask" or found[1] is None or self._data(args[found[2]]) != 2:
+            return
+        x, numbers = args[found[2]], found[1]
+        share = float((numbers != 0).float().mean())
+        if not 0 < share < 1:
+            return
+        noise = measure(numbers, _shape(x, numbers), independent=True)
+        if noise.scale is not None:
+            drop = Drop(
+                "mask", node, self.node(x), (), self.call, None, noise, tuple(x.shape), self._place(), None
+            )
+            drop.stack = callers(self.stop)
+            self.current.fixed.append(drop)
+
+    def _is_constant(self, value: Any) -> bool:
+        if not isinstance(value, Tensor) or value.numel() < 2:
+            return False
+        node = self.node(value)
+        return node.data < 2 and not node.random and not self._is_learned(value)
+
+    def _is_learned(self, value: Any) -> bool:
+        if not isinstance(value, Tensor) or self.node(value).data != 1:
+            return False
+        return any(each.op == "parameter" for each in ancestors([self.node(value)]))
 
     def _is_noise(self, value: Any) -> bool:
         return isinstance(value, Tensor) and self.node(value).noise
@@ -251,7 +273,11 @@ class Functions(TorchFunctionMode):
         x = args[0] if args else kwargs.get("input", kwargs.get("query"))
         shape = tuple(x.shape) if isinstance(x, Tensor) else ()
         outer = recorder.function
-        recorder.function = Function(name, p, training, recorder.call, recorder._place(), shape)
+        parameter = operators.RATE_OF.get(name)
+        default = (
+            parameter is not None and p == parameter.default and left_out(func, *parameter[:2], recorder.stop)
+        )
+        recorder.function = Function(name, p, training, recorder.call, recorder._place(), shape, default)
         recorder.current.functions.append(recorder.function)
         try:
             return func(*args, **kwargs)

@@ -32,7 +32,12 @@ def _slope(bench: Bench, x: Any, y: Any) -> Any:
     return y / x
 
 
-def _compare(bench: Bench, x: Any, g: Any, y: Any, dx: Any) -> str:
+def compare(bench: Bench, x: Any, g: Any, y: Any, dx: Any) -> str:
+    """Hold the gradient `dx` of `sum(y g)` to the mask that `y` shows; all in float64.
+
+    Raises:
+        FailedError: another mask or another factor.
+    """
     slope = _slope(bench, x, y)
     expected = slope * g
     # Of alpha dropout the slope is the method's, and the subject's rate may be kept in 16 bits.
@@ -68,7 +73,7 @@ def _passes(bench: Bench, transform: Any = None) -> str:
         call = closed(instance)
         call = call if transform is None else transform(call)
         y, dx = bench.runtime.vjp(call, bench.runtime.array(x), bench.runtime.array(g))
-        told = _compare(bench, x.astype(np.float64), g.astype(np.float64), bench.numpy(y), bench.numpy(dx))
+        told = compare(bench, x.astype(np.float64), g.astype(np.float64), bench.numpy(y), bench.numpy(dx))
     return told
 
 
@@ -107,5 +112,19 @@ def double_backward(bench: Bench) -> str:
     bound = tolerance * (abs(expected) + 6 * slope**2 * abs(v))
     bad = ~(abs(found - expected) <= bound)
     if bad.any():
-        raise FailedError(f"{float(bad.mean()):.3g} of it is not that of the mask", "all of it")
+        raise FailedError(
+            f"{float(bad.mean()):.3g} of it is not that of the mask",
+            "all of it",
+            _second_words(found, expected),
+        )
     return "has the mask of the forward pass"
+
+
+def _second_words(found: Any, expected: Any) -> str:
+    ratios = found[expected != 0] / expected[expected != 0]
+    if not ratios.size or not np.isfinite(ratios).all() or np.ptp(ratios) > 1e-3 * abs(ratios[0]):
+        return ""
+    return (
+        f"it is {float(np.median(ratios)):.4g} times what it should be: does a backward pass of one's own have a "
+        "backward pass that forgets the scale?"
+    )

@@ -77,13 +77,8 @@ def _sample(bench: Bench) -> Sample:
     return bench.sample(bench.rate)
 
 
-@wrong
-def elements_independent(bench: Bench) -> str:
-    """Neighbouring elements draw on their own, at every distance up to 64."""
-    if bench.claim.law == BLOCK:
-        raise NotApplicableError("elements of a block fall together")
-    events = _sample(bench).events
-    flat = events.reshape(len(events), -1)
+def apart(bench: Bench, flat: Any, alarm: float) -> str:
+    """Elements of `flat`, axes (call, draw), at every distance up to 64 agree as often as independent ones do."""
     lags = [lag for lag in range(1, 65) if lag < flat.shape[1]]
     if not lags:
         raise NotApplicableError("a call has one draw alone")
@@ -93,7 +88,7 @@ def elements_independent(bench: Bench) -> str:
         n = flat[:, lag:].size
         share = float((flat[:, lag:] == flat[:, :-lag]).mean())
         # Pairs that overlap are dependent: those of every second stretch of `lag` elements are not.
-        stray = slack + stray_of_share(n // 2, alike, bench.alarm / (4 * len(lags)))
+        stray = slack + stray_of_share(n // 2, alike, alarm / (4 * len(lags)))
         worst = max(worst, (abs(share - alike) / stray, lag, share, stray))
     excess, lag, share, stray = worst
     if excess > 1:
@@ -103,6 +98,15 @@ def elements_independent(bench: Bench) -> str:
             "draws are repeated inside the array" if share > alike else "draws exclude each other",
         )
     return f"distances 1 to {lags[-1]} agree in {alike:.3g}, within {excess:.2f} of their bounds"
+
+
+@wrong
+def elements_independent(bench: Bench) -> str:
+    """Neighbouring elements draw on their own, at every distance up to 64."""
+    if bench.claim.law == BLOCK:
+        raise NotApplicableError("elements of a block fall together")
+    events = _sample(bench).events
+    return apart(bench, events.reshape(len(events), -1), bench.alarm)
 
 
 @wrong

@@ -1,9 +1,13 @@
 """What frameworks do with functions: compile them, and vectorise them."""
 
+from typing import Any
+
 import numpy as np
 
 from thinned.conformance.bench import Bench
 from thinned.conformance.checks.check import limit
+from thinned.conformance.checks.gradient import compare
+from thinned.conformance.checks.independence import apart
 from thinned.conformance.claim import BLOCK
 from thinned.conformance.outcome import FailedError, NotApplicableError
 from thinned.methods.bounds import stray_of_share
@@ -13,27 +17,50 @@ LANES = 8
 
 @limit
 def compiled_law(bench: Bench) -> str:
-    """Compiled, it draws anew at every call, by the same law."""
+    """Compiled, it draws anew at every call, by the same law, and its gradient has the mask of its output."""
     bench.subject.need("compile")
-    x = bench.inputs()
+    x, g = bench.inputs(), bench.inputs(turn=1)
     instance = bench.instance()
     compiled = bench.runtime.compiled(instance.raw, bench.compiler)
-    outputs = [bench.numpy(compiled(bench.runtime.array(x), *instance.token())) for _ in range(3)]
+    passes = [_pass(bench, compiled, instance.token(), x, g) for _ in range(3)]
+    outputs = [y for y, _ in passes]
     if any(np.array_equal(outputs[0], each) for each in outputs[1:]):
         raise FailedError(
             "two compiled calls gave the same output",
             "another one each",
             "the mask was drawn once, while the function was traced, and is a constant of the program",
         )
-    kept = np.stack([bench.claim.kept(x.astype(np.float64), y, bench.rate) for y in outputs])
+    found = "draws anew" if bench.claim.law == BLOCK else _law(bench, x.astype(np.float64), outputs)
+    for y, dx in passes:
+        if dx is not None:
+            compare(bench, x.astype(np.float64), g.astype(np.float64), y, dx)
+    return found
+
+
+def _pass(bench: Bench, compiled: Any, token: tuple[Any, ...], x: Any, g: Any) -> tuple[Any, Any]:
+    """Output and gradient of one compiled call; no gradient where there is none to ask for."""
+    try:
+        bench.subject.need("gradient")
+        y, dx = bench.runtime.vjp(
+            lambda x: compiled(x, *token), bench.runtime.array(x), bench.runtime.array(g)
+        )
+    except NotApplicableError:
+        return bench.numpy(compiled(bench.runtime.array(x), *token)), None
+    return bench.numpy(y), bench.numpy(dx)
+
+
+def _law(bench: Bench, x: Any, outputs: list[Any]) -> str:
+    """How many are kept, and that neighbours are on their own."""
+    kept = np.stack([bench.claim.kept(x, y, bench.rate) for y in outputs])
     where = tuple(0 if axis in bench.claim.shared else slice(None) for axis in range(x.ndim))
     kept = kept[(slice(None), *where)]
-    if bench.claim.law == BLOCK:
-        return "draws anew"
     expected, off = bench.observed()
-    stray = off + stray_of_share(kept.size, expected, bench.alarm / 2)
+    stray = off + stray_of_share(kept.size, expected, bench.alarm / 4)
     if abs(float(kept.mean()) - expected) > stray:
         raise FailedError(f"keeps {float(kept.mean()):.4g} when compiled", f"{expected:g} +- {stray:.2g}")
+    flat = kept.reshape(len(kept), -1)
+    if flat.shape[1] > 1:
+        apart(bench, flat, bench.alarm / 4)
     return f"keeps {float(kept.mean()):.4f}, and draws anew"
 
 

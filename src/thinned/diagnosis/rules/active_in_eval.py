@@ -136,7 +136,7 @@ def make():
     check=check,
     references=(
         "https://github.com/pytorch/pytorch/issues/124464 (attention's dropout_p in evaluation)",
-        "https://github.com/karpathy/nanoGPT/issues/240",
+        "https://github.com/karpathy/nanoGPT/pull/240",
     ),
     frameworks=("flax", "keras"),
 )

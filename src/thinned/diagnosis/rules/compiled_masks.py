@@ -99,4 +99,8 @@ def make():
     return torch.compile(model, backend="eager"), torch.rand(32, 64)
 """,
     check=check,
+    references=(
+        "https://github.com/pytorch/pytorch/issues/190758 (an activation_memory_budget below 1)",
+        "https://github.com/pytorch/pytorch/issues/198333 (CUDA, since 2.13)",
+    ),
 )

@@ -3,20 +3,20 @@
 from collections.abc import Iterator
 
 from thinned.diagnosis.finding import Finding
-from thinned.diagnosis.flow import following, has_weights, is_view, sources
+from thinned.diagnosis.flow import following, has_weights, is_view, leads_to, sources
 from thinned.diagnosis.graph import Drop, Node, ancestors
 from thinned.diagnosis.rule import Rule
 from thinned.diagnosis.trace import Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    """Each drop of x + f(x) that ends its block, or whose result is the x of a later sum."""
+    """Each drop of x + f(x) that ends its block, that is normalised, or whose result is the x of a later sum."""
     for drop in trace.first:
         if drop.kind not in {"mask", "noise", "alpha"} or drop.x.data != 2:
             continue
         for total in sources(drop.x, _passes):
-            if _is_residual(total) and (_ends_block(drop, total) or _goes_on(drop)):
-                why = "the block returns" if _ends_block(drop, total) else "a later sum adds to"
+            why = _why(drop, total) if _is_residual(total) else ""
+            if why:
                 share = "" if drop.noise is None else f"; {1 - drop.noise.keep:.3f} of the sum was dropped"
                 yield RULE.finding(
                     place=drop.place,
@@ -24,6 +24,20 @@ def check(trace: Trace) -> Iterator[Finding]:
                     figures={"rate": drop.stated, "shape": list(drop.shape)},
                 )
                 break
+
+
+def _why(drop: Drop, total: Node) -> str:
+    """What shows that the sum goes on as the stream of a network, and not as a feature of its own."""
+    if _ends_block(drop, total):
+        return "the block returns"
+    if _goes_on(drop):
+        return "a later sum adds to"
+    reads = leads_to(drop.node, set(filter(_normalises, following(drop.node))), is_view)
+    return "a layer normalisation reads" if reads is not None else ""
+
+
+def _normalises(node: Node) -> bool:
+    return node.op in {"native_layer_norm", "_fused_rms_norm"}
 
 
 def _passes(node: Node) -> bool:

@@ -99,5 +99,5 @@ def make():
     return Net(), torch.rand(32, 64)
 """,
     check=check,
-    references=("https://github.com/patrick-kidger/equinox/pull/306 (an example whose lanes shared a mask)",),
+    references=("https://github.com/patrick-kidger/equinox/pull/316 (an example whose lanes shared a mask)",),
 )

@@ -64,5 +64,5 @@ def make():
     return Net(), torch.rand(32, 64)
 """,
     check=check,
-    references=("https://github.com/NVIDIA/Megatron-LM/issues/411",),
+    references=("https://github.com/NVIDIA/Megatron-LM/pull/411",),
 )

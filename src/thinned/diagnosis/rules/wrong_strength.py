@@ -32,7 +32,7 @@ def _alike(masks: list[Drop]) -> list[list[Drop]]:
     for drop in masks:
         scale = drop.noise.scale if drop.noise is not None else None
         layer = None if drop.call is None else id(drop.call.module)
-        factors = () if scale is None else tuple(f"{each:.2g}" for each in _factors(drop, scale))
+        factors = () if scale is None else tuple(f"{each:.2g}" for each in factors_of(drop, scale))
         key = (layer, drop.stated, factors)
         found.setdefault(key, []).append(drop)
     return list(found.values())
@@ -43,8 +43,8 @@ def _mask(masks: list[Drop], trace: Trace) -> Finding | None:
     if scale is None:
         return None
     rounding = max(drop.noise.rounding for drop in masks if drop.noise is not None)
-    factors = _factors(masks[0], scale)
-    if any(_fits(kept, count, factor, rounding, trace.alarm) for factor in factors):
+    factors = factors_of(masks[0], scale)
+    if any(fits(kept, count, factor, rounding, trace.alarm) for factor in factors):
         return _stated(masks, trace)
     share = kept / count
     if len(factors) == 1 and scale == 1.0:
@@ -76,14 +76,14 @@ def _counts(drops: list[Drop]) -> tuple[int, int, float | None]:
     return sum(each.kept for each in known), sum(each.count for each in known), scales[0] if scales else None
 
 
-def _fits(kept: int, count: int, factor: float, rounding: float, alarm: float) -> bool:
+def fits(kept: int, count: int, factor: float, rounding: float, alarm: float) -> bool:
     """Whether a scale is that of a mask that kept so many; the scale itself is known up to its rounding."""
     low, high = (min(1.0, (1 + side * 4 * rounding) / factor) for side in (-1, 1))
     nearest = min(max(kept / count, low), high)
     return factor >= 1 - 4 * rounding and two_sided(kept, count, nearest) > alarm
 
 
-def _factors(drop: Drop, scale: float) -> list[float]:
+def factors_of(drop: Drop, scale: float) -> list[float]:
     """What a kept element is multiplied by: in the mask, or, where that is of ones, by a number beside it."""
     if scale != 1.0:
         return [scale]
