@@ -135,6 +135,32 @@ class TestCommand:
             assert {"uri": "notebook.py", "uriBaseId": "%SRCROOT%"} == place["artifactLocation"]
             assert 11 == place["region"]["startLine"]
 
+    def test_sarif_of_a_file_with_a_space_and_a_silence_elsewhere(self, audit, folder):
+        """A path is a URI, and a table of the project is no comment in the source."""
+        (folder / "my model.py").write_text(CLEAN.replace("0.5", "0.9"))
+        (folder / "pyproject.toml").write_text('[tool.thinned.audit.ignore]\nhigh-rate = "a stress test"\n')
+
+        assert 0 == audit("my model.py:model", "--input", "32,1,28,28", "--sarif", "out.sarif")[0]
+        (result,) = json.loads((folder / "out.sarif").read_text())["runs"][0]["results"]
+        assert [{"kind": "external", "justification": "a stress test"}] == result["suppressions"]
+        place = result["locations"][0]["physicalLocation"]
+        assert "my%20model.py" == place["artifactLocation"]["uri"]
+        assert 1 == place["region"]["startLine"]
+
+    def test_json_has_no_infinities(self, audit, folder):
+        """A factor of 1 / 0 is told in words, and leaves a document that every program can read."""
+        by_zero = NOTEBOOK.replace("randn", "rand").replace(
+            "return mask * X / (1.0 - dropout)", "return X * (mask / 0.0)"
+        )
+        (folder / "notebook.py").write_text(by_zero)
+        code, out, _ = audit("notebook.py:Net", "--input", "64,1,28,28", "--json")
+        document = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+        assert 1 == code
+        assert {"Return zeros at rate 1, where 1 / (1 - rate) divides by 0."} == {
+            each["mend"] for each in document["findings"] if each["rule"] == "wrong-strength"
+        }
+
     def test_a_comment_on_the_line_silences(self, audit, folder):
         """One rule, with its reason, which the report and SARIF tell."""
         changed = NOTEBOOK.replace(
@@ -147,7 +173,9 @@ class TestCommand:
 
         assert 0 == code
         assert "exercise" in out
-        assert {"exercise"} == {each["suppressions"][0]["justification"] for each in results}
+        assert {("inSource", "exercise")} == {
+            (each["suppressions"][0]["kind"], each["suppressions"][0]["justification"]) for each in results
+        }
 
     def test_the_project_silences_with_a_reason(self, audit, folder):
         """By rule, and by rule and module; without a reason it is an error."""

@@ -71,8 +71,11 @@ def _scales(p: float, kept: float) -> Iterator[Guess]:
         math.sqrt(1 / q),
         f"it is (1 - p)^(-1/2) = {math.sqrt(1 / q):.4g}: does it keep the variance instead?",
     )
-    if kept > 0:
-        yield 1 / kept, f"it is 1 over the share that is kept, {kept:.3f}, which is not the one asked for"
+    if abs(kept - q) > 0.01:
+        yield (
+            1 / kept if kept else 0.0,
+            f"it is 1 over the share that is kept, {kept:.3f}, which is not the one asked for",
+        )
 
 
 def scale(measured: float, p: float, kept: float) -> str:
@@ -83,6 +86,8 @@ def scale(measured: float, p: float, kept: float) -> str:
         'what is kept is not scaled: was the division by 1 - p forgotten?'
     """
     right = 1 / (1 - p)
+    if 2.0**-13 < abs(measured / right - 1) < 2.0**-8:
+        return f"it is off by {abs(measured / right - 1):.1g} of it: is it computed in a half type?"
     return _first(
         _scales(p, kept), lambda guess: math.isclose(measured, guess, rel_tol=2e-3) and guess != right
     )

@@ -209,6 +209,14 @@ class Pairs(Right):
         return draws
 
 
+class DropsExactly(Right):
+    """Drops as many in each call."""
+
+    def draw(self, x: Tensor) -> Tensor:  # noqa: D102
+        n = x.numel()
+        return ((torch.randperm(n) + 0.5) / max(n, 1)).reshape(x.shape).to(torch.float32)
+
+
 class RepeatsLanes(Right):
     """Gives the second half of a batch the masks of the first."""
 

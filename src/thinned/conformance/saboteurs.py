@@ -16,6 +16,7 @@ from thinned.conformance.mistakes import (
     DrawsCoarsely,
     DrawsInHalf,
     DropsAtZero,
+    DropsExactly,
     DropsOneByOne,
     DropsTooFew,
     DropsZeroInHalf,
@@ -134,6 +135,11 @@ CONDITIONS: dict[str, tuple[str, Saboteur, str]] = {
         _saboteur(SeedsEverything),
         "starts again at every call",
     ),
+    "the number that is dropped": (
+        "elements_independent",
+        _saboteur(DropsExactly, "half_precision", "strides", "vmap"),
+        "drawn without replacement",
+    ),
     "two seeds, one mask": (
         "repeats",
         _saboteur(SeedsItself, "layers_independent", "strides", *_OWN),
@@ -147,7 +153,7 @@ CONDITIONS: dict[str, tuple[str, Saboteur, str]] = {
     "backward does not scale": (
         "gradient_mask",
         _saboteur(ForgetsScaleBackward, "recomputation", "double_backward", "vmap"),
-        "is the scale applied in one pass only?",
+        "is the scale in one pass only?",
     ),
     "the second gradient does not scale": (
         "double_backward",

@@ -1,8 +1,11 @@
 """A report for programs: one JSON document, and SARIF 2.1.0 for code hosts."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from thinned.diagnosis.finding import Finding, Place, Report
 from thinned.diagnosis.rule import Rule, all_rules
@@ -21,18 +24,22 @@ def as_json(report: Report) -> dict[str, Any]:
         "layers": [
             {"name": layer.name, "kind": layer.kind}
             | {
-                mode: {"mean": _finite(mean), "variance": _finite(variance)}
+                mode: {"mean": _plain(mean), "variance": _plain(variance)}
                 for mode, (mean, variance) in (("train", layer.train), ("evaluation", layer.evaluation))
             }
             for layer in report.layers
         ],
-        "facts": dict(report.facts),
+        "facts": _plain(report.facts),
     }
 
 
-def _finite(value: float) -> float | None:
-    """JSON has no infinities."""
-    return value if abs(value) < float("inf") else None
+def _plain(value: Any) -> Any:
+    """The same without infinities and NaN, which JSON does not have: null stands for them."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -41,7 +48,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         for name in ("rule", "severity", "title", "evidence", "consequence", "mend")
     }
     plain["places"] = [asdict(place) for place in finding.places]
-    plain["figures"] = dict(finding.figures)
+    plain["figures"] = _plain(finding.figures)
     if finding.silenced is not None:
         plain["silenced"] = finding.silenced
     return plain
@@ -101,10 +108,11 @@ def _result(finding: Finding, index: dict[str, int], fallback: str | None) -> di
         "level": _LEVELS[finding.severity],
         "message": {"text": f"{finding.title} {finding.evidence} {finding.consequence} {finding.mend}"},
         "locations": [_location(place, fallback) for place in finding.places],
-        "properties": {"figures": dict(finding.figures)},
+        "properties": {"figures": _plain(finding.figures)},
     }
     if finding.silenced is not None:
-        result["suppressions"] = [{"kind": "inSource", "justification": finding.silenced}]
+        kind = "inSource" if finding.silenced_in_source else "external"
+        result["suppressions"] = [{"kind": kind, "justification": finding.silenced}]
     return result
 
 
@@ -125,5 +133,5 @@ def _artifact(file: str) -> dict[str, str]:
     """Relative to the folder that the audit ran in where it lies below, which a code host's checkout is."""
     path = Path(file).resolve()
     if path.is_relative_to(Path.cwd()):
-        return {"uri": path.relative_to(Path.cwd()).as_posix(), "uriBaseId": "%SRCROOT%"}
+        return {"uri": quote(path.relative_to(Path.cwd()).as_posix()), "uriBaseId": "%SRCROOT%"}
     return {"uri": path.as_uri()}

@@ -50,6 +50,7 @@ class Finding:
         more: other places of the same finding.
         figures: the evidence as numbers.
         silenced: the reason, where the user silenced it.
+        silenced_in_source: whether by a comment on its line, and not by a table.
     """
 
     rule: str
@@ -62,6 +63,7 @@ class Finding:
     more: tuple[Place, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
     silenced: str | None = None
+    silenced_in_source: bool = False
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -37,18 +37,22 @@ def silenced(findings: Sequence[Finding], silences: Sequence[Silence]) -> tuple[
         if heard:
             remain.append(replace(finding, place=heard[0], more=tuple(heard[1:])))
         if hushed:
-            first, reason = hushed[0]
-            quiet.append(replace(finding, place=first, more=tuple(p for p, _ in hushed[1:]), silenced=reason))
+            first, (reason, in_source) = hushed[0]
+            more = tuple(place for place, _ in hushed[1:])
+            quiet.append(
+                replace(finding, place=first, more=more, silenced=reason, silenced_in_source=in_source)
+            )
     return remain, quiet
 
 
-def _reason(rule: str, place: Place, silences: Sequence[Silence]) -> str | None:
+def _reason(rule: str, place: Place, silences: Sequence[Silence]) -> tuple[str, bool] | None:
+    """Why a finding is silenced at a place, and whether its source says so; None where it is not."""
     by_line = (ignored(place.file, place.via) | ignored(place.file, place.line)).get(rule)
     if by_line is not None:
-        return by_line
+        return by_line, True
     for each in silences:
         if each.rule == rule and fnmatch.fnmatchcase(place.module, each.module):
-            return each.reason
+            return each.reason, False
     return None
 
 

@@ -98,5 +98,10 @@ def subject_of(
         }
     if by_argument:
         lacks = {**lacks, "layers": "its randomness is an argument, so its caller keeps layers apart"}
+    if known.has("generator") and runtime.own_generator:
+        lacks = {
+            **lacks,
+            "checkpoint": "its generator is an argument, which has moved on when it is called again",
+        }
     disturbs = frozenset() if by_argument else frozenset({runtime.own_generator} - {""})
     return Subject(name, kind, runtime, make, twin, lacks, disturbs, ours)

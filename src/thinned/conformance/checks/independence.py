@@ -6,6 +6,7 @@ alarms shared by all pairs. The chance r is the one that the sample shows, so th
 dependence; where it may be d off, the expected agreement may be 2 |2 r - 1| d + 2 d^2 off.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,33 @@ def elements_independent(bench: Bench) -> str:
     if bench.claim.law == BLOCK:
         raise NotApplicableError("elements of a block fall together")
     events = _sample(bench).events
+    for axis in range(events.ndim - 1, 0, -1):
+        _counted(
+            events.reshape(-1, int(np.prod(events.shape[axis:]))), "call" if axis == 1 else "row", bench.alarm
+        )
     return apart(bench, events.reshape(len(events), -1), bench.alarm)
+
+
+def _counted(groups: Any, what: str, alarm: float) -> None:
+    """How many are kept is left to chance too: groups, axes (group, draw), do not all keep one number.
+
+    Of n independent draws no number is kept with a chance above 1 / sqrt(2 e n r (1 - r)) (Herzog 1947); that every
+    group keeps the first one's number has that chance once for each other group.
+    """
+    kept = groups.sum(axis=1)
+    n, share = groups.shape[1], float(groups.mean())
+    if len(kept) < 2 or share in {0.0, 1.0} or (kept != kept[0]).any():
+        return
+    spread = n * share * (1 - share)
+    most = min(
+        1.0, 1 / math.sqrt(2 * math.e * 0.9 * spread)
+    )  # of a spread that is a tenth smaller than the seen
+    if (len(kept) - 1) * math.log(most) < math.log(alarm / 4):
+        raise FailedError(
+            f"each of {len(kept)} {what}s keeps {int(kept[0])} of {n} elements",
+            f"a number that varies, by {math.sqrt(spread):.2g} as a rule",
+            "places are drawn without replacement (randperm, topk): elements exclude each other",
+        )
 
 
 @wrong

@@ -69,7 +69,9 @@ def _fine(bench: Bench, alarm: float) -> None:
         raise FailedError(
             f"keeps {kept:.5g} where rate {FINE:g} was asked",
             f"{expected:g} +- {stray:.2g}",
-            "small rates are too coarse: is the mask drawn in half precision?",
+            "nothing is dropped at small rates: is the rate, or the number that is dropped, rounded?"
+            if kept == 1
+            else "small rates are too coarse: is the mask drawn in half precision?",
         )
 
 
@@ -154,15 +156,16 @@ def scale(bench: Bench) -> str:
     told = []
     for rate in bench.rates:
         sample = bench.sample(rate)
-        found = _worst_factor(sample)
+        found, share = _worst_factor(sample)
         right = bench.claim.scale(rate)
         tolerance = ROUNDING + RESOLUTION / (1 - rate)
         if bench.claim.law == ALPHA:
             tolerance *= 8  # the intercept and the floor depend on the rate as much, and are of size 1 to 2
         if not abs(found / right - 1) <= tolerance:
             kept = float(sample.events.mean())
+            much = f"{share:.2g} of what is kept is off, and by most" if share < 0.99 else "what is kept is"
             raise FailedError(
-                f"what is kept is multiplied by {found:.6g} at rate {rate:g}",
+                f"{much} multiplied by {found:.6g} at rate {rate:g}",
                 f"{right:.6g}, relative error at most {tolerance:.1g}",
                 likely.scale(found, rate, kept) if bench.claim.law == SELECT else "",
             )
@@ -170,8 +173,8 @@ def scale(bench: Bench) -> str:
     return "times " + ", ".join(told)
 
 
-def _worst_factor(sample: Sample) -> float:
-    """The factor of a kept element that is farthest from the right one."""
+def _worst_factor(sample: Sample) -> tuple[float, float]:
+    """The factor of a kept element that is farthest from the right one, and how many are as good as it."""
     kept = sample.claim.kept(sample.x, sample.y, sample.rate)
     right = sample.claim.scale(sample.rate)
     if sample.claim.law == SELECT:
@@ -183,7 +186,9 @@ def _worst_factor(sample: Sample) -> float:
     if not factors.size:
         raise NotApplicableError("nothing was kept")
     factors = np.where(np.isfinite(factors), factors, np.inf)
-    return float(factors[np.argmax(abs(factors / right - 1))])
+    off = abs(factors / right - 1)
+    worst = float(off.max())
+    return float(factors[np.argmax(off)]), float((off > worst / 2).mean()) if worst else 1.0
 
 
 @wrong

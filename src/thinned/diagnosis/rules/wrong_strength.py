@@ -42,6 +42,13 @@ def _mask(masks: list[Drop], trace: Trace) -> Finding | None:
     kept, count, scale = _counts(masks)
     if scale is None:
         return None
+    if not math.isfinite(scale):
+        return RULE.finding(
+            place=masks[0].place,
+            evidence=f"Of {count} numbers that data is multiplied by {count - kept} are 0, and others {scale}.",
+            mend="Return zeros at rate 1, where 1 / (1 - rate) divides by 0.",
+            figures={"kept": kept, "values": count},
+        )
     rounding = max(drop.noise.rounding for drop in masks if drop.noise is not None)
     factors = factors_of(masks[0], scale)
     if any(fits(kept, count, factor, rounding, trace.alarm) for factor in factors):
@@ -78,6 +85,8 @@ def _counts(drops: list[Drop]) -> tuple[int, int, float | None]:
 
 def fits(kept: int, count: int, factor: float, rounding: float, alarm: float) -> bool:
     """Whether a scale is that of a mask that kept so many; the scale itself is known up to its rounding."""
+    if not 0 < factor < math.inf:
+        return False
     low, high = (min(1.0, (1 + side * 4 * rounding) / factor) for side in (-1, 1))
     nearest = min(max(kept / count, low), high)
     return factor >= 1 - 4 * rounding and two_sided(kept, count, nearest) > alarm
@@ -87,7 +96,7 @@ def factors_of(drop: Drop, scale: float) -> list[float]:
     """What a kept element is multiplied by: in the mask, or, where that is of ones, by a number beside it."""
     if scale != 1.0:
         return [scale]
-    after, before = _after(drop.node), _before(drop.x)
+    after, before = (number or None for number in (_after(drop.node), _before(drop.x)))
     found = [scale, *(scale * number for number in (before, after) if number is not None)]
     if before is not None and after is not None:
         found.append(scale * before * after)
