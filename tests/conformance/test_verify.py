@@ -68,6 +68,14 @@ class TestStrangers:
         """Elementwise dropout does not share its draws, nor keep SELU's moments."""
         assert {"granularity", "scale"} & wrong(thinned.verify(nn.Dropout, method=method, checks=CHEAP))
 
+    def test_a_known_mistake_of_a_compiler(self):
+        """PyTorch's partitioner recomputes draws for a memory budget (pytorch#190758)."""
+        with torch._functorch.config.patch(activation_memory_budget=0.0):
+            report = thinned.verify(nn.Dropout, checks=["compiled_law"], compiler="aot_eager")
+
+        assert "limit" == report["compiled_law"].status
+        assert "the backward pass drew another mask" == report["compiled_law"].likely
+
     def test_leaves_the_generators_as_they_were(self):
         """Whatever it draws in between."""
         torch.manual_seed(3)

@@ -86,6 +86,12 @@ class TestOurs:
 
         assert [] == list(thinned.audit(model, X.clone()))
 
+    def test_a_compiled_bound_model_is_clean(self):
+        """Its steps go on from call to call; what is compared has one."""
+        model = thinned.torch.bind(around(thinned.torch.Dropout(0.5)), 0)
+
+        assert [] == list(thinned.audit(torch.compile(model, backend="aot_eager"), X))
+
     def test_a_bound_model_keeps_its_step(self):
         """Passes of an audit are none of training."""
         model = thinned.torch.bind(around(thinned.torch.Dropout(0.5)), 0)

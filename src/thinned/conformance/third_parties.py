@@ -32,6 +32,14 @@ def _torch() -> Iterator[Case]:
         yield f"torch.nn.{name}", getattr(nn, name), {}
 
 
+def _budget() -> Iterator[Case]:
+    import torch
+    from torch._functorch import config
+
+    config.activation_memory_budget = 0.0
+    yield "torch.nn.Dropout, memory budget 0", torch.nn.Dropout, {}
+
+
 def _timm() -> Iterator[Case]:
     layers = _timm_layers()
     yield "timm DropPath", layers.DropPath, {}
@@ -111,6 +119,7 @@ def _mxnet() -> Iterator[Case]:
 
 GROUPS: dict[str, tuple[Callable[[], Iterator[Case]], str, tuple[str, ...]]] = {
     "torch": (_torch, "", ("torch",)),
+    "torch with a memory budget": (_budget, "", ("torch",)),
     "timm": (_timm, "", ("torch",)),
     "textbook": (_textbook, "", ("torch",)),
     "flax": (_flax, "", ("flax", "jax")),

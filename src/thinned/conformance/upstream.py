@@ -91,10 +91,26 @@ NOTES = (
         "compiled = torch.compile(layer)\n"
         "torch.manual_seed(0); print(compiled(x) == eager)   # not all True",
         "It is meant to be so: [torchdynamo#2042](https://github.com/pytorch/torchdynamo/issues/2042), "
-        "[pytorch#141557](https://github.com/pytorch/pytorch/issues/141557). Other matters, which a bare layer "
-        "does not show here: since 2.13 a dropout compiled for CUDA repeats its draws behind some copies, "
-        "[pytorch#198333](https://github.com/pytorch/pytorch/issues/198333), and with `activation_memory_budget` "
-        "below 1 the backward pass draws again, [pytorch#190758](https://github.com/pytorch/pytorch/issues/190758).",
+        "[pytorch#141557](https://github.com/pytorch/pytorch/issues/141557). Another matter, which this page does "
+        "not look at: since 2.13 a dropout compiled for CUDA repeats its draws behind some copies, "
+        "[pytorch#198333](https://github.com/pytorch/pytorch/issues/198333).",
+    ),
+    Note(
+        "torch.nn.Dropout, memory budget 0",
+        "compiled_law",
+        "PyTorch: with a memory budget the backward pass of a compiled dropout draws again",
+        "`torch._functorch.config.activation_memory_budget` below 1 has the compiler compute again in the backward "
+        "pass what it did not keep, and that may be the draw: the gradient is that of another network. A "
+        "model that is bound to addresses has no draw that could be made again.",
+        "import torch\n"
+        "torch._functorch.config.activation_memory_budget = 0.0\n"
+        "layer = torch.compile(torch.nn.Dropout(0.5))\n"
+        "x = torch.ones(8, requires_grad=True)\n"
+        "y = layer(x)\n"
+        "y.sum().backward()\n"
+        "print(y.detach() == x.grad)   # not all True",
+        "[pytorch#190717](https://github.com/pytorch/pytorch/issues/190717), "
+        "[pytorch#190758](https://github.com/pytorch/pytorch/issues/190758).",
     ),
     Note(
         "tf.nn.dropout",

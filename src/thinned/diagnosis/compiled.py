@@ -1,5 +1,6 @@
 """What a compiled model does: it shows none of its operations, so its gradient is compared with its differences."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from thinned.diagnosis.passes import call, seed, tensors_of
-from thinned.diagnosis.restore import restored
+from thinned.diagnosis.restore import restored, rewinding
 
 DIRECTIONS = 4
 STEP = 1e-2
@@ -41,13 +42,19 @@ def measure(model: Any, example: Any) -> Compiled:
         with torch.no_grad():
             agree = _near(_outputs(model, example), _outputs(original, example))
         original.train()
-        seed()
+        rewind = rewinding(original)
+
+        def begin() -> None:
+            seed()
+            rewind()
+
+        begin()
         frozen = _near(_outputs(model, example), _outputs(model, example), exactly=True)
-        seed()
+        begin()
         compiled = _outputs(model, example)
-        seed()
+        begin()
         alike = _near(compiled, _outputs(original, example))
-        errors = [_error(each, original, example) for each in (model, original)]
+        errors = [_error(each, original, example, begin) for each in (model, original)]
     return Compiled(frozen, errors[0], errors[1], agree and not alike)
 
 
@@ -61,10 +68,10 @@ def _near(a: list[Tensor], b: list[Tensor], *, exactly: bool = False) -> bool:
     return all(torch.allclose(x, y, rtol=1e-2, atol=1e-4) for x, y in zip(a, b, strict=True))
 
 
-def _error(model: Any, original: Any, example: Any) -> float:
+def _error(model: Any, original: Any, example: Any, begin: Callable[[], None]) -> float:
     parameters = [each for each in original.parameters() if each.requires_grad and each.is_floating_point()]
     generator = torch.Generator().manual_seed(0)
-    seed()
+    begin()
     found = _loss(model, example)
     gradients = torch.autograd.grad(found, parameters, allow_unused=True)
     differences, products = [], []
@@ -72,7 +79,7 @@ def _error(model: Any, original: Any, example: Any) -> float:
         ways = [torch.randn(each.shape, generator=generator).to(each) * _size(each) for each in parameters]
         pairs = zip(gradients, ways, strict=True)
         products.append(sum(float((g * w).sum()) for g, w in pairs if g is not None))
-        ends = [_moved(model, example, parameters, ways, side * STEP) for side in (1, -1)]
+        ends = [_moved(model, example, parameters, ways, side * STEP, begin) for side in (1, -1)]
         differences.append((ends[0] - ends[1]) / (2 * STEP))
     total = sum(each**2 for each in differences)
     return (
@@ -87,12 +94,19 @@ def _size(parameter: Tensor) -> float:
     return float(value.square().mean().sqrt()) or 1.0
 
 
-def _moved(model: Any, example: Any, parameters: list[Any], ways: list[Tensor], step: float) -> float:
+def _moved(
+    model: Any,
+    example: Any,
+    parameters: list[Any],
+    ways: list[Tensor],
+    step: float,
+    begin: Callable[[], None],
+) -> float:
     with torch.no_grad():
         for parameter, way in zip(parameters, ways, strict=True):
             parameter.add_(way, alpha=step)
     try:
-        seed()
+        begin()
         return float(_loss(model, example).detach())
     finally:
         with torch.no_grad():

@@ -2,7 +2,7 @@
 
 import random
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,6 +48,20 @@ def _tensors(module: nn.Module) -> Iterable[Tensor]:
 
 def _same(tensor: Tensor, value: Tensor) -> bool:
     return tensor.shape == value.shape and bool(torch.equal(tensor.detach(), value))
+
+
+def rewinding(root: nn.Module) -> Callable[[], None]:
+    """What sets the steps of bindings of ours back to what they are now: a call counts them, and no seed does."""
+    found = [
+        vars(module)["_thinned"] for module in root.modules() if vars(module).get("_thinned") is not None
+    ]
+    steps = [(binding, binding.step, binding.last.step) for binding in found]
+
+    def rewind() -> None:
+        for binding, step, last in steps:
+            binding.step, binding.last.step = step, last
+
+    return rewind
 
 
 _PLAIN = (dict, list, set)
