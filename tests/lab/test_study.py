@@ -83,7 +83,7 @@ class TestRun:
 
         assert (0, 4) == (result.new, result.reused)
         assert {"diverged"} == {record.status for record in result.records}
-        assert "2 of 2 runs of arm none and 2 of 2 runs of arm dropout diverged" in result.sentence
+        assert "2 of 2 runs of none and 2 of 2 runs of dropout diverged" in result.sentence
 
 
 class TestDefaults:

@@ -9,13 +9,16 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from thinned.lab.comparison import METRICS, Comparison, compare
+from thinned.errors import RecordError
+from thinned.lab.comparison import Comparison, Metric, compare
+from thinned.lab.own_study import metrics_of
 from thinned.lab.progress import so_far
 from thinned.lab.records import Store
 from thinned.lab.statistics import Interval
 from thinned.lab.study import Result, Study
 from thinned.lab.wording import count
 from thinned.report import gather, index, write_report
+from thinned.report.facts import spans
 
 
 def announce(data: str, *, chosen: bool) -> None:
@@ -41,10 +44,25 @@ def interrupted(asked: Study) -> None:
 
 
 def written(result: Result) -> Path | None:
-    """The page of a study, beside its records; None where there are none."""
+    """The page of a study, beside its records; None where there are none, or where it cannot be written.
+
+    A full disk is told: the answer is worth printing without a page, which the records can make at any time.
+    """
     if not result.records:
         return None
-    return write_report(result)
+    try:
+        return write_report(result)
+    except RecordError as error:
+        again = (
+            f"`thinned report {result.store.parent}` makes the page from the records when it can be written."
+        )
+        print(f"thinned: {error} {again}", file=sys.stderr)
+        return None
+
+
+def complete(result: Result, page: Path | None) -> bool:
+    """Whether every run has an outcome, and what was found a page."""
+    return not result.failures and (page is not None or not result.records)
 
 
 def indexed(results: Sequence[Result]) -> Path | None:
@@ -56,7 +74,11 @@ def indexed(results: Sequence[Result]) -> Path | None:
     ]
     if not pages:
         return None
-    return index.write(pages, Path(os.path.commonpath([page.parent.parent for page, _ in pages])))
+    try:
+        return index.write(pages, Path(os.path.commonpath([page.parent.parent for page, _ in pages])))
+    except RecordError as error:  # each study has told the same of its own page
+        print(f"thinned: {error}", file=sys.stderr)
+        return None
 
 
 def show(result: Result, page: Path | None) -> None:
@@ -75,15 +97,21 @@ def show(result: Result, page: Path | None) -> None:
 
 
 MOST_FAILURES = 5
-"""That are named; more are counted."""
+"""Lines about them; more are counted."""
 
 
 def failed(result: Result) -> str:
-    """Which runs have no record, and why, in a line each."""
-    known = result.failures[:MOST_FAILURES]
-    lines = [f"  {each.trial.arm}, seed {each.trial.seed}: {_in_a_line(each.reason)}" for each in known]
-    if len(result.failures) > len(known):
-        lines.append(f"  and {len(result.failures) - len(known)} more")
+    """Which runs have no record, and why, in a line for each arm and reason."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for each in result.failures:
+        groups.setdefault((each.trial.arm, _in_a_line(each.reason)), []).append(each.trial.seed)
+    lines = [
+        f"  {arm}, {'seed' if len(seeds) == 1 else 'seeds'} {spans(seeds)}: {why}"
+        for (arm, why), seeds in list(groups.items())[:MOST_FAILURES]
+    ]
+    lines += [f"  and {sum(map(len, list(groups.values())[MOST_FAILURES:]))} more"] * (
+        len(groups) > MOST_FAILURES
+    )
     many = len(result.failures)
     head = f"{count(many, 'run')} failed, and the same command tries {'it' if many == 1 else 'them'} again:"
     return "\n".join([head, *lines])
@@ -122,25 +150,27 @@ def document(result: Result, data: str, page: Path | None) -> dict[str, Any]:
 def _arms(result: Result) -> dict[str, Any]:
     """What each arm reached, and its difference from the first, paired by seed."""
     control, *others = list(dict.fromkeys(record.arm for record in result.records)) or [""]
-    pairs = [compare(result.records, control, other) for other in others]
-    arms = [compare(result.records, control, control).control, *(pair.treated for pair in pairs)]
+    metrics = metrics_of(result.design.base)
+    pairs = [compare(result.records, control, other, metrics) for other in others]
+    arms = [compare(result.records, control, control, metrics).control, *(pair.treated for pair in pairs)]
     found: dict[str, Any] = {
         "arms": {
-            arm.name: {"finished": arm.finished, "diverged": arm.diverged} | _intervals(arm.means)
+            arm.name: {"finished": arm.finished, "diverged": arm.diverged} | _intervals(arm.means, metrics)
             for arm in arms
             if arm.name
         },
         "differences": [
-            {"of": f"{pair.treated.name} minus {control}"} | _intervals(pair.differences) for pair in pairs
+            {"of": f"{pair.treated.name} minus {control}"} | _intervals(pair.differences, metrics)
+            for pair in pairs
         ],
     }
     if len(pairs) == 1:
-        found |= {"difference": found["differences"][0], "pairs": _pairs(pairs[0])}
+        found |= {"difference": found["differences"][0], "pairs": _pairs(pairs[0], metrics)}
     return found
 
 
-def _intervals(found: dict[str, Interval | None]) -> dict[str, Any]:
-    return {metric.name: _interval(found[metric.name], metric.unit) for metric in METRICS}
+def _intervals(found: dict[str, Interval | None], metrics: Sequence[Metric]) -> dict[str, Any]:
+    return {metric.name: _interval(found[metric.name], metric.unit) for metric in metrics}
 
 
 def _interval(interval: Interval | None, unit: str) -> dict[str, Any] | None:
@@ -158,7 +188,7 @@ def _interval(interval: Interval | None, unit: str) -> dict[str, Any] | None:
     }
 
 
-def _pairs(comparison: Comparison) -> list[dict[str, Any]]:
+def _pairs(comparison: Comparison, metrics: Sequence[Metric]) -> list[dict[str, Any]]:
     return [
         {"seed": pair.seed}
         | {
@@ -167,7 +197,7 @@ def _pairs(comparison: Comparison) -> list[dict[str, Any]]:
                 comparison.treated.name: metric.of(pair.treated),
                 "difference": pair.difference(metric),
             }
-            for metric in METRICS
+            for metric in metrics
             if pair.has(metric)
         }
         for pair in comparison.pairs

@@ -139,7 +139,7 @@ def _settings(**given: Any) -> dict[str, Any]:
 def _run(asked: "Study", difference: float | None, *, chosen: bool, as_json: bool) -> None:
     import json
 
-    from thinned.cli.answer import announce, document, show, written
+    from thinned.cli.answer import announce, complete, document, show, written
     from thinned.cli.needed import needed, tell_needed
 
     data = asked.load()
@@ -154,7 +154,7 @@ def _run(asked: "Study", difference: float | None, *, chosen: bool, as_json: boo
     else:
         show(result, page)
         tell_needed(wanted)
-    if result.failures:
+    if not complete(result, page):
         raise typer.Exit(1)
 
 

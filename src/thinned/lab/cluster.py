@@ -134,10 +134,10 @@ class _Cluster:
             message = self._ray.get(next(stream))
         except StopIteration:
             del self._running[stream]
-            yield from self._ended(cohort, left, "its task ended without an outcome")
+            yield from self._ended(cohort, left, "Its task ended without an outcome")
         except self._ray.exceptions.RayError as error:
             del self._running[stream]
-            yield from self._ended(cohort, left, f"its worker was lost: {str(error).splitlines()[0]}")
+            yield from self._ended(cohort, left, f"Its worker was lost: {str(error).splitlines()[0]}")
         else:
             index = cohort.members[message.get("trial", 0)]
             if "epoch" in message:

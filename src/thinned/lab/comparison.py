@@ -133,13 +133,16 @@ class Comparison:
         return "helped" if interval.estimate * metric.better > 0 else "hurt"
 
 
-def compare(records: Sequence[Record], control: str, treated: str) -> Comparison:
+def compare(
+    records: Sequence[Record], control: str, treated: str, metrics: Sequence[Metric] = METRICS
+) -> Comparison:
     """Compare two arms of one design.
 
     Args:
         records: of that design, by seed; see `Design.select`.
         control: name of the arm that the other is compared with.
         treated: name of the other.
+        metrics: the quantities; the first decides.
     """
     by_arm = {name: {each.seed: each for each in records if each.arm == name} for name in (control, treated)}
     pairs = tuple(
@@ -149,19 +152,18 @@ def compare(records: Sequence[Record], control: str, treated: str) -> Comparison
     )
     differences = {
         metric.name: _difference([pair.difference(metric) for pair in pairs if pair.has(metric)])
-        for metric in METRICS
+        for metric in metrics
     }
-    return Comparison(
-        _arm(control, by_arm[control].values()), _arm(treated, by_arm[treated].values()), pairs, differences
-    )
+    one, other = (_arm(name, by_arm[name].values(), metrics) for name in (control, treated))
+    return Comparison(one, other, pairs, differences)
 
 
-def _arm(name: str, runs: Iterable[Record]) -> Arm:
+def _arm(name: str, runs: Iterable[Record], metrics: Sequence[Metric]) -> Arm:
     all_runs = list(runs)
     finished = [run for run in all_runs if run.final]
     means = {
         metric.name: _interval([metric.of(run) for run in finished if metric.name in run.final])
-        for metric in METRICS
+        for metric in metrics
     }
     return Arm(name, len(finished), len(all_runs) - len(finished), means)
 

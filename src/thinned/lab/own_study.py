@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from thinned.errors import ConfigurationError
+from thinned.lab.comparison import METRICS, Metric
 from thinned.lab.configuration import Configuration
 from thinned.lab.own_answer import answer, metric_of
 from thinned.lab.question import Plan, Question
@@ -137,6 +138,18 @@ class OwnBase:
 def _positive(epochs: Any) -> None:
     if not isinstance(epochs, int) or epochs < 1:
         raise ValueError
+
+
+def metrics_of(base: object) -> tuple[Metric, ...]:
+    """What a table of a study's arms shows: of a task of the user's own, what it decides by, and the loss.
+
+    Args:
+        base: of the study's design.
+    """
+    if not isinstance(base, OwnBase) or base.kind == NETWORKS:
+        return METRICS
+    loss = Metric("test_loss", "test loss", "", 1, 4, -1)
+    return tuple({metric.name: metric for metric in (metric_of(base), loss)}.values())
 
 
 def own_question(base: OwnBase, seeds: int = 5) -> Question:

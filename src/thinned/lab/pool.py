@@ -167,7 +167,7 @@ class _Worker:
         tail = self.complaints.read().decode(errors="replace").strip().splitlines()[-3:]
         # Without a word from the process itself: the system's way when memory runs out, or somebody's kill -9.
         killed = f" (killed, by hand or by the system for lack of memory; {ADVICE})" * (code == -9)
-        return "\n".join([f"its worker ended with exit code {code}{killed}", *tail])
+        return "\n".join([f"Its worker ended with exit code {code}{killed}", *tail])
 
     def close(self) -> None:
         self.process.kill()

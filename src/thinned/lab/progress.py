@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from thinned.lab.comparison import METRICS, Arm, compare
+from thinned.lab.comparison import Arm, Metric, compare
+from thinned.lab.own_study import metrics_of
 from thinned.lab.question import Design
 from thinned.lab.records import Record
 from thinned.lab.statistics import Interval
@@ -157,19 +158,20 @@ def so_far(design: Design, records: Sequence[Record], limit: int | None = None) 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("arm")
     table.add_column("runs", justify="right")
-    for metric in METRICS:
+    metrics = metrics_of(design.base)
+    for metric in metrics:
         unit = "points" if metric.factor == 100 else metric.unit
         table.add_column(f"{metric.label.removeprefix('generalisation ')}\n{unit}", justify="right")
     found = design.select(records)
     control, *others = _standing(design, found)
     left_out = 0 if limit is None else max(0, len(others) + 1 - limit)
-    pairs = [compare(found, control, other) for other in others[: len(others) - left_out]]
-    _add_arm(table, compare(found, control, control).control)
+    pairs = [compare(found, control, other, metrics) for other in others[: len(others) - left_out]]
+    _add_arm(table, compare(found, control, control, metrics).control, metrics)
     for pair in pairs:
-        _add_arm(table, pair.treated)
+        _add_arm(table, pair.treated, metrics)
     for pair in pairs:
         label = f"{pair.treated.name} - {control}"
-        table.add_row(label, f"{len(pair.pairs)} pairs", *_cells(pair.differences, signed=True))
+        table.add_row(label, f"{len(pair.pairs)} pairs", *_cells(pair.differences, metrics, signed=True))
     if left_out:
         table.add_row(f"and {left_out} more arms")
     return table
@@ -183,11 +185,11 @@ def _standing(design: Design, records: Sequence[Record]) -> list[str]:
     return arms if len(arms) <= SHOWN else [arm for arm in arms if arm in begun] or arms[:1]
 
 
-def _add_arm(table: Table, arm: Arm) -> None:
+def _add_arm(table: Table, arm: Arm, metrics: Sequence[Metric]) -> None:
     runs = f"{arm.finished}" + (f" + {arm.diverged} diverged" if arm.diverged else "")
-    table.add_row(arm.name, runs, *_cells(arm.means, signed=False))
+    table.add_row(arm.name, runs, *_cells(arm.means, metrics, signed=False))
 
 
-def _cells(intervals: Mapping[str, Interval | None], *, signed: bool) -> list[str]:
-    found = [(metric, intervals[metric.name]) for metric in METRICS]
+def _cells(intervals: Mapping[str, Interval | None], metrics: Sequence[Metric], *, signed: bool) -> list[str]:
+    found = [(metric, intervals[metric.name]) for metric in metrics]
     return [metric.two_lines(each, signed=signed) if each else "-" for metric, each in found]

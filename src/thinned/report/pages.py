@@ -1,6 +1,7 @@
 """One HTML file with everything in it: style, pictures, and what draws them; it asks the network for nothing."""
 
 import base64
+import errno
 import hashlib
 import math
 import os
@@ -84,9 +85,10 @@ def save_bytes(content: bytes, path: Path) -> Path:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
+        advice = "Make room, or choose" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "Choose"
         raise RecordError(
             f"expected a folder that {path.name} can be written to; got {error.strerror or error} at "
-            f"{path.parent}. Choose another one with --out."
+            f"{path.parent}. {advice} another one with --out."
         ) from error
     return path
 

@@ -66,6 +66,15 @@ class TestArrange:
         assert [Cohort((0,)), Cohort((1,))] == arrange([SMALL, SMALL], "never", "cpu", **ABOUT)
         assert [Cohort((0,), "cpu"), Cohort((1,))] == arrange([LARGE, ODD], "always", "cpu", **ABOUT)
 
+    @pytest.mark.parametrize(("epochs", "most"), [(1, 16), (100, 6), (1000, 2)])
+    def test_a_cohort_that_would_take_long_is_smaller(self, epochs, most):
+        """On a processor; whoever kills it loses half a minute, or twice a run: at 60 steps an epoch."""
+        mean = Configuration((128,), (0.5,), batch=128, epochs=epochs)
+        about = {"examples": 60 * 128, "features": 64, "classes": 10, "jobs": 1}
+        found = arrange([mean] * 16, "auto", "cpu", **about)
+
+        assert most == max(len(each.members) for each in found)
+
     def test_every_trial_is_in_one_cohort(self):
         """Whatever the order."""
         asked = [SMALL, LARGE, ODD] * 20

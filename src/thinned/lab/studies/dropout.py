@@ -10,7 +10,7 @@ from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
 from thinned.lab.statistics import Interval, mean_interval
-from thinned.lab.wording import UNITS, brief, change
+from thinned.lab.wording import UNITS, brief, change, diverged
 
 CONTROL, TREATED = "none", "dropout"
 
@@ -44,19 +44,20 @@ def arms(base: Configuration, scope: Scope) -> Mapping[str, Configuration]:
     return {CONTROL: base.without_dropout(), TREATED: base}
 
 
-def sentence(comparison: Comparison, data: str) -> str:
+def sentence(comparison: Comparison, data: str, records: Sequence[Record] = ()) -> str:
     """The answer in one sentence, with figures: dropout minus none, paired by seed.
 
     Args:
         comparison: of the arms `none` and `dropout`.
         data: name of the data.
+        records: of these arms, for how many diverged or learned nothing.
     """
     accuracy, loss, gap = (comparison.differences[metric.name] for metric in METRICS)
     pairs = len(comparison.pairs)
     if accuracy is None or loss is None or gap is None:
         return (
             f"{_OPENINGS['unanswered']}: on {data}, {pairs} seed{'s' * (pairs != 1)} finished both with and "
-            f"without dropout, and an interval needs at least 2{_diverged(comparison)}."
+            f"without dropout, and an interval needs at least 2{diverged(records)}."
         )
     open_end = _open_end(accuracy) if comparison.verdict == "undecided" else ""
     return (
@@ -66,7 +67,7 @@ def sentence(comparison: Comparison, data: str) -> str:
         f"{_level(comparison, 'control')} to {_level(comparison, 'treated')}, test loss by "
         f"{_change(TEST_LOSS.show_interval(loss, signed=True), '')}, and the generalisation gap by "
         f"{_change(GAP.show_interval(gap, signed=True), ' percentage points')}{open_end}"
-        f"{_diverged(comparison)}."
+        f"{diverged(records)}."
     )
 
 
@@ -100,16 +101,6 @@ def _level(comparison: Comparison, arm: str) -> str:
     return f"{TEST_ACCURACY.show(sum(values) / len(values))} %"
 
 
-def _diverged(comparison: Comparison) -> str:
-    arms = (comparison.control, comparison.treated)
-    if not any(arm.diverged for arm in arms):
-        return ""
-    counts = " and ".join(
-        f"{arm.diverged} of {arm.diverged + arm.finished} runs of arm {arm.name}" for arm in arms
-    )
-    return f"; {counts} diverged and are in no difference"
-
-
 def answer(design: Design, records: Sequence[Record]) -> Answer:
     """Dropout minus none, paired by seed; test accuracy decides."""
     comparison = compare(records, CONTROL, TREATED)
@@ -117,7 +108,7 @@ def answer(design: Design, records: Sequence[Record]) -> Answer:
     curves = tuple(by_epoch(records, (CONTROL, TREATED), *curve) for curve in CURVES)
     return Answer(
         comparison.verdict,
-        sentence(comparison, name),
+        sentence(comparison, name, records),
         _power(comparison),
         (*_differences(comparison), *(curve for curve in curves if curve.series)),
         (_table(comparison),),
