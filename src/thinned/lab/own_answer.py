@@ -144,18 +144,17 @@ def _brief(base: "OwnBase", metric: Metric, found: _Found, records: Sequence[Rec
     if not found.intervals:
         return ""
     arms = _claims(found) or list(found.intervals)
-    said = [_change(arm, found.intervals[arm], metric) for arm in arms[:NAMED]]
-    more = [count(len(arms) - NAMED, "more arm")] if len(arms) > NAMED else []
-    control = next(iter(base.arms))
-    which = "95 % intervals" if found.look is None else "repeated confidence intervals"
-    opening = _opening(base, found, metric)
-    figure = f"{metric.label} against {control} {listed([*said, *more])} ({which})"
-    return brief(opening, figure, records)
+    control, unit = next(iter(base.arms)), UNITS.get(metric.unit, metric.unit)
+    which = "95 % interval" if found.look is None else "repeated confidence interval"
+    said = [_change(found.intervals[arm], metric, which, unit) + f" with {arm}" for arm in arms[:NAMED]]
+    more = [f"so on for {count(len(arms) - NAMED, 'more arm')}"] if len(arms) > NAMED else []
+    figure = f"against {control}, {metric.label} changes by {listed([*said, *more])}"
+    return brief(_opening(base, found, metric), figure, records)
 
 
-def _change(arm: str, interval: Interval, metric: Metric) -> str:
-    unit = UNITS.get(metric.unit, metric.unit)
-    return f"{arm}: {metric.show_interval(interval, signed=True)}{' ' * bool(unit)}{unit}"
+def _change(interval: Interval, metric: Metric, which: str, unit: str) -> str:
+    shown, _, ends = metric.show_interval(interval, signed=True).partition(" (")
+    return f"{shown}{' ' * bool(unit)}{unit} ({which} {ends}"
 
 
 def _claims(found: _Found) -> list[str]:

@@ -14,7 +14,7 @@ from thinned.lab.studies.dropout import arms, sentence
 
 def answer(*records):
     """What is said of these records."""
-    return sentence(compare(records, "none", "dropout"), "toy", records)
+    return sentence(compare(records, "none", "dropout"), "toy")
 
 
 class TestSentence:
@@ -72,11 +72,24 @@ class TestSentence:
 
     def test_diverged_runs_are_told(self):
         """By arm, out of how many."""
-        found = answer(
-            *pairs((0.5, 0.6), (0.5, 0.6)), record("none", 2), record("dropout", 2, status="diverged")
+        runs = [
+            *pairs((0.9, 0.95), (0.9, 0.95)),
+            record("none", 2, 0.9),
+            record("dropout", 2, status="diverged"),
+        ]
+
+        assert sentence(compare(runs, "none", "dropout"), "toy", runs).endswith(
+            "; 1 of 3 runs of dropout diverged and are in no difference."
         )
 
-        assert found.endswith("; 1 of 3 runs of dropout diverged and are in no difference.")
+    def test_networks_that_learned_nothing_are_told(self):
+        """Finite losses and the accuracy of guessing: a learning rate far too large."""
+        runs = pairs((0.5, 0.5), (0.5, 0.5))
+
+        assert sentence(compare(runs, "none", "dropout"), "toy", runs).endswith(
+            "2 of 2 runs of none and 2 of 2 runs of dropout ended at the accuracy of guessing and are counted as "
+            "they are."
+        )
 
     def test_the_levels_are_those_of_the_pairs(self):
         """A run without a partner moves neither, so the change is their difference."""
