@@ -73,8 +73,8 @@ class TestSentence:
     def test_diverged_runs_are_told(self):
         """By arm, out of how many."""
         runs = [
-            *pairs((0.9, 0.95), (0.9, 0.95)),
-            record("none", 2, 0.9),
+            *pairs((0.99, 1.0), (0.99, 1.0)),
+            record("none", 2, 0.99),
             record("dropout", 2, status="diverged"),
         ]
 
