@@ -208,6 +208,38 @@ class HandedOn(Between):
         return F.dropout(h, p=min(0.5, 5 * self.p), training=self.training)
 
 
+class Explicit(Between):
+    """Says that it means a half."""
+
+    def drop(self, h):
+        """By place."""
+        return F.dropout(h, 0.5, self.training)
+
+
+class Learning(Between):
+    """Keeps a rate of another kind."""
+
+    def configured(self):
+        """That of learning."""
+        return torch.optim.SGD(self.parameters(), lr=self.rate)
+
+    def drop(self, h):
+        """At the default."""
+        return F.dropout(h, training=self.training)
+
+
+class Stored(Between):
+    """Keeps its rate for people to read, and hands on what it was given."""
+
+    def __init__(self, p):
+        super().__init__(p=p)
+        self.layer, self.inner = nn.Dropout(p), nn.Linear(64, 64)
+
+    def drop(self, h):
+        """At both."""
+        return F.dropout(self.inner(self.layer(h)).relu(), training=self.training)
+
+
 class Unpacked(Between):
     """Gives what a dictionary holds."""
 
@@ -238,9 +270,21 @@ def test_a_stated_rate_that_no_call_gets(model, shape):
         lambda: UsedElsewhere(p=0.1),
         lambda: HandedOn(p=0.1),
         lambda: Unpacked(p=0.1),
+        lambda: Explicit(p=0.1),
+        lambda: Learning(rate=0.1),
+        lambda: Stored(0.1),
         lambda: Bare(0.5),
     ],
-    ids=["the same", "used elsewhere", "handed on", "unpacked", "the same in a layer"],
+    ids=[
+        "the same",
+        "used elsewhere",
+        "handed on",
+        "unpacked",
+        "explicit",
+        "learning",
+        "stored",
+        "as a layer",
+    ],
 )
 def test_a_default_that_is_meant(model):
     """Or may be, is not."""
