@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from measure import Row, compare, run
+from measure import Row, compare, medians, run
 
+import thinned.flax
 import thinned.jax
 
 RATE = 0.5
@@ -123,6 +124,76 @@ def drop_block() -> Iterator[Row]:
     yield compare("DropBlock, block 7, 2^22", ready(mine, x, step), "jax.random", ready(theirs, x, step), 3)
 
 
+def layers() -> Iterator[Row]:
+    """Layers of Flax that are more than a law, against the obvious expression of each with `jax.random`."""
+    step, key = jnp.uint32(3), jax.random.key(0)
+
+    def pair(
+        case: str, mine: Callable[[Array], Any], peer: str, theirs: Callable[[Array, Any], Any], goal: float
+    ) -> Row:
+        ours = jax.jit(mine)
+        other = jax.jit(lambda step: theirs(step, jax.random.fold_in(key, step)))
+        return compare(case, ready(ours, step), peer, ready(other, step), goal)
+
+    x, logits = jnp.ones((64, 256, 256)), jnp.ones((16, 8, 128, 256))
+    at: dict[str, Any] = {"seed": 0, "site": "drop"}
+    yield pair(
+        "DropPath, 64 x 256 x 256",
+        lambda step: thinned.jax.dropout(x, RATE, share=(1, 2), step=step, **at),
+        "bernoulli, times x",
+        lambda step, key: x * jax.random.bernoulli(key, RATE, (64, 1, 1)) / RATE,
+        1,
+    )
+    yield pair(
+        "DropKey, 2^22",
+        lambda step: thinned.jax.drop_key(logits, 0.1, step=step, **at),
+        "where(bernoulli, x, -inf)",
+        lambda step, key: jnp.where(jax.random.bernoulli(key, 0.9, logits.shape), logits, -jnp.inf),
+        1,
+    )
+    tokens = jnp.ones((64, 197, 192))
+
+    def fewer(step: Array, key: Any) -> Array:
+        kept = jnp.argsort(jax.random.normal(key, (64, 196)), axis=1)[:, :98]
+        rest = jnp.take_along_axis(tokens[:, 1:], kept[..., None], 1)
+        return jnp.concatenate([tokens[:, :1], rest], axis=1)
+
+    yield pair(
+        "PatchDropout(0.5), 64 x 197 x 192",
+        lambda step: thinned.jax.patch_dropout(tokens, 0.5, step=step, **at)[0],
+        "argsort(normal), gather",
+        fewer,
+        1,
+    )
+    yield depth()
+
+
+def depth() -> Row:
+    """A compiled step of twelve residual blocks at rate 0.3, forward and backward, against rate 0."""
+    x = jnp.ones((32, 64, 256))
+    calls = []
+    for rate in (0.3, 0.0):
+        rngs = nnx.Rngs(0)
+        blocks = [
+            nnx.Sequential(nnx.Linear(256, 512, rngs=rngs), jax.nn.gelu, nnx.Linear(512, 256, rngs=rngs))
+            for _ in range(12)
+        ]
+        deep = nnx.Sequential(*(thinned.flax.StochasticDepth(block, rate) for block in blocks))
+        model = thinned.flax.bind(deep, seed=0)
+        run = nnx.jit(nnx.grad(lambda model, x: (model(x) ** 2).mean()))
+        calls.append(ready(nnx.cached_partial(run, model), x))
+    found = medians({"thinned": calls[0], "whole": calls[1]}, rounds=15)
+    mine, theirs = found["thinned"], found["whole"]
+    case = "nnx.StochasticDepth(0.3), gradients of 12 blocks"
+    return Row(case, "the same without dropping", mine / theirs, 0.8, mine, theirs, at_most=True)
+
+
 if __name__ == "__main__":
-    CASES = {"float32": float32, "bfloat16": bfloat16, "laws": laws, "drop_block": drop_block}
+    CASES = {
+        "float32": float32,
+        "bfloat16": bfloat16,
+        "laws": laws,
+        "drop_block": drop_block,
+        "layers": layers,
+    }
     run("jax", CASES, ["jax", "jaxlib", "flax"])

@@ -1,4 +1,4 @@
-"""Keras' seeded dropout layer beside ours, as ratios in one process for each backend; see PROTOCOL.md.
+"""Keras' seeded layers beside ours, as ratios in one process for each backend; see PROTOCOL.md.
 
 python benchmarks/keras_speed.py [torch] [jax] [tensorflow]
 
@@ -20,13 +20,20 @@ from measure import Call, Row, compare, run
 GOAL = 3.0
 POWERS = (16, 18, 20, 22, 24)
 BACKENDS = ("torch", "jax", "tensorflow")
+OTHERS = (
+    ("SpatialDropout2D", 0.5, (64, 32, 32, 64)),
+    ("AlphaDropout", 0.1, (2048, 2048)),
+    ("GaussianDropout", 0.5, (2048, 2048)),
+    ("GaussianNoise", 0.1, (2048, 2048)),
+)
+"""The layers that Keras has, too; no goal is set for them."""
 
 
-def calls(layer: Any, size: int) -> tuple[Call, Call]:
+def calls(layer: Any, *shape: int) -> tuple[Call, Call]:
     """A forward call of a layer in training, and one with its gradient."""
     import keras
 
-    x = keras.ops.ones((size,), dtype="float32")
+    x = keras.ops.ones(shape, dtype="float32")
     backend = keras.backend.backend()
     if backend == "jax":
         return _jax(layer, x)
@@ -104,6 +111,13 @@ def measured() -> list[Row]:
         for what, mine, theirs in zip(("forward", "forward + backward"), ours, peer, strict=True):
             case = f"Keras on {keras.backend.backend()}, {what}, float32, 2^{power}"
             rows.append(compare(case, mine, "Keras' seeded layer", theirs, GOAL))
+    for name, amount, shape in OTHERS:
+        ours = calls(getattr(thinned.keras.layers, name)(amount, seed=0), *shape)
+        peer = calls(getattr(keras.layers, name)(amount, seed=0), *shape)
+        case = (
+            f"Keras on {keras.backend.backend()}, {name}, forward + backward, {' x '.join(map(str, shape))}"
+        )
+        rows.append(compare(case, ours[1], "Keras' seeded layer", peer[1], 0))
     return rows
 
 

@@ -134,11 +134,18 @@ def write(name: str, rows: list[Row], packages: Sequence[str]) -> Path:
         "versions": {package: version(package) for package in ("thinned", "numba", "numpy", *packages)},
         "rows": [{**row.__dict__, "holds": row.holds()} for row in rows],
     }
-    folder = Path(__file__).with_name("results")
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{processor().lower().replace(' ', '-').replace('/', '-')}-{name}.json"
+    path = results(name)
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(document, indent=2) + "\n")
     return path
+
+
+def results(name: str) -> Path:
+    """Where the table of that name is kept, of this processor."""
+    return (
+        Path(__file__).with_name("results")
+        / f"{processor().lower().replace(' ', '-').replace('/', '-')}-{name}.json"
+    )
 
 
 def threads() -> int:

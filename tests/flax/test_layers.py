@@ -337,6 +337,8 @@ class TestOptions:
         assert all(same(y[0], row) for row in y)
         with pytest.raises(ShareError, match="groups="):
             tf.BatchDropout(0.5, groups=0)
+        with pytest.raises(ShareError, match="axis="):
+            tf.BatchDropout(0.5, axis="units")
 
     def test_a_ramp_over_the_depth(self):
         """Is no rate of one layer."""

@@ -268,7 +268,7 @@ class TestDepth:
         """The same in Linen, eager and compiled, and all of it when variables are made."""
         net, _, _ = self.pair("LayerDrop")
         layers = [linen_nn.Dense(4) for _ in range(4)]
-        bound = tf.bind(tf.linen.LayerDrop(layers=layers, rate=0.5, site=SITE, deterministic=False), SEED)
+        bound = tf.bind(tf.linen.LayerDrop(layers, 0.5, site=SITE, deterministic=False), SEED)
         given = {
             f"layers_{i}": {"kernel": layer.kernel[...], "bias": layer.bias[...]}
             for i, layer in enumerate(net.layers[0].layers)
@@ -281,7 +281,7 @@ class TestDepth:
             np.testing.assert_allclose(compiled(step), expected, rtol=0, atol=200 * 2.0**-24)
             found = bound.apply({"params": given}, self.X, step=step)
             np.testing.assert_allclose(found, expected, rtol=0, atol=200 * 2.0**-24)
-        block = tf.linen.StochasticDepth(branch=linen_nn.Dense(4), rate=0.5, site="a", deterministic=False)
+        block = tf.linen.StochasticDepth(linen_nn.Dense(4), 0.5, site="a", deterministic=False)
         variables = tf.bind(block, SEED).init(jax.random.key(0), self.X)
         y = linen_nn.Dense(4).apply({"params": variables["params"]["branch"]}, self.X)
         run = jax.jit(lambda step: tf.bind(block, SEED).apply(variables, self.X, step=step))
@@ -310,3 +310,7 @@ class TestDepth:
                 tf.bind(nnx.Sequential(layer), 0)(self.X)
         with pytest.raises(ValueError, match="every n-th layer"):
             tf.LayerDrop([wide]).keep_every(0)
+        for make in (tf.StochasticDepth, tf.linen.StochasticDepth, lambda it: tf.LayerDrop([it]),
+                     lambda it: tf.linen.LayerDrop([it])):  # fmt: skip
+            with pytest.raises(TypeError, match="a module of Flax"):
+                make(jax.nn.gelu)

@@ -85,6 +85,14 @@ class TestMixout:
         with pytest.raises(ValueError, match=r"structure|key"):
             tj.mixout({"w": w}, {"v": w0}, 0.5, seed=0)
 
+    def test_an_array_is_a_tree_without_names(self):
+        """Its site is the one that is given, as PyTorch's."""
+        w, w0 = numbers(6, 5), numbers(6, 5)
+        found = np.asarray(tj.mixout(w, w0, 0.5, site="fc", seed=5))
+        mask = keep((6, 5), 0.5, site="fc", seed=5)
+        assert same(found[~mask], np.asarray(w0)[~mask])
+        assert same(dropped(w, 0.5, site="fc", seed=5), tj.weight_drop(w, 0.5, site="fc", seed=5))
+
 
 class TestMaxNorm:
     """Units within a ball."""
@@ -105,6 +113,7 @@ class TestMaxNorm:
         assert same(found["fc"]["kernel"], tj.max_norm(found, 2.0)["fc"]["kernel"])
         compiled = jax.jit(lambda w: tj.max_norm(w, 2.0))(params["fc"]["kernel"])
         np.testing.assert_allclose(compiled, found["fc"]["kernel"], rtol=16 * 2.0**-24)
+        assert same(tj.max_norm(np.asarray(params["fc"]["kernel"]), 2.0), found["fc"]["kernel"])
         state = nnx.state(nnx.Linear(3, 4, rngs=nnx.Rngs(0)))
         assert float(jnp.linalg.norm(tj.max_norm(state, 0.1)["kernel"][...], axis=0).max()) < 0.1001
 

@@ -133,6 +133,15 @@ class TestOfModels:
         again = keras.constraints.deserialize(keras.constraints.serialize(tk.MaxNorm(1.0, [0])))
         assert again.get_config() == {"max_value": 1.0, "axis": [0]}
 
+    def test_max_norm_of_half_types(self):
+        """Squares do not overflow; what is not finite is left alone."""
+        w = np.full((300, 2), 30.0, "float16")
+        w[0, 1] = np.inf
+        found = array(tk.MaxNorm(1.0)(keras.ops.array(w)))
+        assert "float16" == found.dtype
+        assert abs(np.linalg.norm(found[:, 0].astype("float64")) - 1) < 2**-10
+        assert np.array_equal(w[:, 1], found[:, 1])
+
     def test_r_drop(self):
         """The divergence of two predictions, without what is ignored."""
         one, two = inputs((6, 5)), inputs((6, 5), 2)

@@ -12,6 +12,9 @@ import thinned
 from tests.strategies import SCHEDULES, WORDS
 from thinned.errors import RateError
 from thinned.mask.rate import LEVELS
+from thinned.methods.batch_dropout import check_groups
+from thinned.methods.dropconnect import check_samples
+from thinned.methods.patch_dropout import check_prefix
 from thinned.methods.schedule import Schedule, changes, check_rate
 
 
@@ -124,6 +127,15 @@ class TestArguments:
         """At least one, whole, and within a step's width."""
         with pytest.raises(RateError, match=r"expected a whole number in \[1, 2\^32\); got steps="):
             thinned.linear(0, 0.5, steps=steps)
+
+    def test_numbers_of_numpy(self):
+        """Are as good as Python's, in schedules and where layers count; its truth values are not."""
+        ours = thinned.linear(0.0, 0.5, steps=10, begin=2)
+        theirs = thinned.linear(np.float64(0), np.float32(0.5), steps=np.int32(10), begin=np.uint8(2))
+        assert (ours, str(ours), hash(ours)) == (theirs, str(theirs), hash(theirs))
+        assert (2, 1, 3) == (check_groups(np.int64(2)), check_prefix(np.uint8(1)), check_samples(np.int16(3)))
+        with pytest.raises(RateError):
+            thinned.linear(0.0, 0.5, steps=np.True_)
 
     def test_begin_and_switches(self):
         """The same for the step at which something begins."""

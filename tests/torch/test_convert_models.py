@@ -177,6 +177,15 @@ class TestTimm:
         assert expected == pytest.approx([block.drop_path1.p for block in model.blocks])
         assert expected == pytest.approx([block.drop_path2.p for block in model.blocks])
 
+    @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0"])
+    def test_a_function_that_a_method_calls_is_reported(self, name):
+        """The head's dropout is one line in `forward_head`; at rate 0 it draws nothing."""
+        model = timm.create_model(name, num_classes=5, drop_rate=0.2)
+
+        assert "calls dropout" in tt.convert(model, dry_run=True).left[""]
+        model.drop_rate = 0.0
+        assert not tt.convert(model, dry_run=True).left
+
     def test_drop_block(self):
         """Its scale of the chance of a seed is a scale of the rate; channels stay together."""
         model, _ = converted(resnet, rules=False)

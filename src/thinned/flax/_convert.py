@@ -74,5 +74,6 @@ def _reason(module: Any) -> str | None:
         return "attention draws inside one function, by its own keys" if module.dropout_rate else None
     if not isinstance(module, nnx.Module) or type(module).__module__.startswith("flax."):
         return None
-    calls = sorted(set(drawn_by(type(module).__call__, _FUNCTIONS, lambda it: isinstance(it, nnx.Module))))
+    is_layer = lambda it: isinstance(it, nnx.Module)  # noqa: E731
+    calls = sorted(set(drawn_by(type(module).__call__, _FUNCTIONS, is_layer, owner=module)))
     return f"calls {', '.join(calls)}; use thinned.jax.dropout there" if calls else None

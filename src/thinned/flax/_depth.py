@@ -96,6 +96,20 @@ def _like(x: Any, layer: Any, y: Any) -> Any:
     return y.astype(x.dtype)
 
 
+def check_module(what: str, module: Any) -> Any:
+    """Refuse what is no module: a condition of Flax carries the state of one, and no function.
+
+    Raises:
+        TypeError: says what it must be.
+    """
+    if not isinstance(module, (nnx.Module, nn.Module)):
+        raise TypeError(
+            f"expected {what} that is a module of Flax, whose variables it may be left without; got "
+            f"{type(module).__name__}. Write a function as the call of a module."
+        )
+    return module
+
+
 class _OfNnx(of_nnx.Rated, Skipping):
     """The condition of NNX, which carries what a branch changes out of it."""
 
@@ -127,6 +141,7 @@ class StochasticDepth(_OfNnx, Branch):
 
     Raises:
         RateError: as `Dropout`.
+        TypeError: a branch that is no module of Flax.
         ValueError: when called, a branch whose result has not the shape of the shortcut's.
 
     Example:
@@ -151,6 +166,7 @@ class StochasticDepth(_OfNnx, Branch):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(rate, **common)
+        check_module("a branch", branch)
         self.branch, self.shortcut = nnx.data(branch), nnx.data(shortcut)
 
 
@@ -168,6 +184,7 @@ class LayerDrop(_OfNnx, Stack):
 
     Raises:
         RateError: as `Dropout`.
+        TypeError: a part that is no module of Flax.
         ValueError: when called, a layer whose result has not the shape of its input.
 
     Example:
@@ -189,6 +206,7 @@ class LayerDrop(_OfNnx, Stack):
         self, layers: Iterable[nnx.Module], rate: float | Schedule = 0.2, **common: Unpack[Common]
     ) -> None:
         super().__init__(rate, **common)
+        layers = [check_module("a part", layer) for layer in layers]
         self.layers = nnx.Sequential(*layers).layers  # which knows how this version of Flax keeps lists
 
     def keep_every(self, n: int) -> "LayerDrop":
@@ -204,7 +222,7 @@ class LayerDrop(_OfNnx, Stack):
         return LayerDrop(list(self.layers)[::n], self.rate, deterministic=self.deterministic, site=self.site)
 
 
-class _OfLinen(of_linen.Rated, Skipping):
+class _OfLinen(of_linen.Drawing, Skipping):
     """The condition of Linen, whose variables are lifted into it."""
 
     def if_kept(self, kept: Any, module: Any, run: Callable[[Any, Any], Any], x: Any) -> Any:
@@ -225,6 +243,7 @@ class LinenStochasticDepth(Branch, _OfLinen):
 
     Attributes:
         branch: a module; called as `branch(x, *args, **kwargs)`, it returns one array like `shortcut(x)`.
+        rate: probability of dropping, as in `Dropout`.
         shortcut: a module, called as `shortcut(x)`; by default the identity.
 
     The others are those of `Dropout`, but for `broadcast_dims`.
@@ -233,9 +252,13 @@ class LinenStochasticDepth(Branch, _OfLinen):
         Huang et al., 2016, https://arxiv.org/abs/1603.09382.
     """
 
+    branch: nn.Module
     rate: float | Schedule = 0.5
-    branch: Any = None
-    shortcut: Any = None
+    shortcut: nn.Module | None = None
+
+    def __post_init__(self) -> None:
+        check_module("a branch", self.branch)
+        super().__post_init__()
 
 
 class LinenLayerDrop(Stack, _OfLinen):
@@ -243,6 +266,7 @@ class LinenLayerDrop(Stack, _OfLinen):
 
     Attributes:
         layers: modules, called as `layer(x, *args, **kwargs)`; each returns one array like `x`.
+        rate: probability of dropping, as in `Dropout`.
 
     The others are those of `Dropout`, but for `broadcast_dims`.
 
@@ -250,8 +274,13 @@ class LinenLayerDrop(Stack, _OfLinen):
         Fan, Grave, Joulin, 2020, https://arxiv.org/abs/1909.11556.
     """
 
+    layers: Sequence[nn.Module]
     rate: float | Schedule = 0.2
-    layers: Sequence[nn.Module] = ()
+
+    def __post_init__(self) -> None:
+        for layer in self.layers:
+            check_module("a part", layer)
+        super().__post_init__()
 
 
 LinenStochasticDepth.__name__ = LinenStochasticDepth.__qualname__ = "StochasticDepth"

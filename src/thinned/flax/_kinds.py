@@ -158,7 +158,8 @@ class Grouped(Kind):
         return [("", (self.groups, *layout(jnp.shape(x), share).mask_shape[1:]))]
 
     def _place(self, x: Any, groups: int) -> tuple[tuple[int, ...], Window | None]:
-        return batch_dropout.place(jnp.shape(x), batch_dropout.check_groups(groups), axis=self.axis)
+        axis = batch_dropout.check_axis(self.axis)
+        return batch_dropout.place(jnp.shape(x), batch_dropout.check_groups(groups), axis=axis)
 
 
 class Blocks(Kind):

@@ -7,7 +7,7 @@ from flax import nnx
 
 from thinned.flax import _kinds as kinds
 from thinned.flax._drawing import Common, Drawing, Rated
-from thinned.methods.batch_dropout import check_groups
+from thinned.methods.batch_dropout import check_axis, check_groups
 from thinned.methods.drop_block import BlockSize, block_sizes
 from thinned.methods.law import check_size
 from thinned.methods.schedule import Schedule
@@ -303,7 +303,7 @@ class BatchDropout(Rated, kinds.Grouped):
     ) -> None:
         super().__init__(rate, **common)
         self.groups = check_groups(groups)
-        self.axis = axis
+        self.axis = check_axis(axis)
 
 
 class _DropBlock(Rated, kinds.Blocks):

@@ -14,6 +14,7 @@ from thinned.jax._ticket import Coordinate
 from thinned.methods.max_norm import check_radius, unit_axis
 from thinned.methods.patterns import listed, matches
 from thinned.methods.r_drop import check_alpha
+from thinned.methods.site import part_name
 
 Patterns = str | Iterable[str]
 """Shell globs over the names of leaves, such as "*.hi.kernel", in which `*` also matches dots."""
@@ -155,7 +156,7 @@ def max_norm(params: Any, c: float, axis: int = -1, *, only: Patterns = ("kernel
             weight.dtype
         )
 
-    return pull("", params) if isinstance(params, Array) else _changed(params, only, pull)
+    return pull("", params) if isinstance(params, (Array, np.ndarray)) else _changed(params, only, pull)
 
 
 def r_drop_loss(
@@ -258,4 +259,4 @@ def _name(path: Any) -> str:
 
 
 def _site(site: str, name: str) -> str:
-    return f"{site}/{name}" if site else name
+    return part_name(site, name) if site else name

@@ -14,8 +14,8 @@ class MaxNorm(keras.constraints.MaxNorm):  # type: ignore[misc]
         w_u <- w_u min(1, c / |w_u|),   u a unit
 
     A constraint, as layers take it: `Dense(64, kernel_constraint=MaxNorm(3.0))`. Units within the ball keep every
-    bit. Keras' own multiplies each of them by |w_u| / (|w_u| + 1e-7): a decay by 1e-7 / |w_u| a step, which small
-    units feel.
+    bit, and so do those with a weight that is not finite. Keras' own multiplies each unit by
+    |w_u| / (|w_u| + 1e-7): a decay by 1e-7 / |w_u| a step, which small units feel.
 
     Args:
         max_value: `c`, the largest norm, above 0; the paper takes 1 to 4.
@@ -42,13 +42,15 @@ class MaxNorm(keras.constraints.MaxNorm):  # type: ignore[misc]
         """The nearest weights within the ball."""
         ops = keras.ops
         w = ops.convert_to_tensor(w)
-        norm = ops.sqrt(ops.sum(ops.square(w), axis=self.axis, keepdims=True))
+        # The squares of a half type overflow from 256 on.
+        exact = keras.backend.result_type(w.dtype, "float32")
+        norm = ops.sqrt(ops.sum(ops.square(ops.cast(w, exact)), axis=self.axis, keepdims=True))
         # What was scaled has the norm but for its rounding; scaled again it would never rest.
-        above = norm > self.max_value * _more(w)
+        above = ops.logical_and(norm > self.max_value * _more(w), ops.isfinite(norm))
         scale = ops.where(
             above, self.max_value / ops.where(above, norm, ops.ones_like(norm)), ops.ones_like(norm)
         )
-        return w * scale
+        return ops.cast(ops.cast(w, exact) * scale, w.dtype)
 
 
 def _more(w: Any) -> float:

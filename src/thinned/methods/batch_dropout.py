@@ -10,6 +10,7 @@ from thinned.mask.sharing import Window
 from thinned.methods.batch import Batch
 from thinned.methods.dropout import moments
 from thinned.methods.entry import Entry, Paper, Row
+from thinned.methods.plain import plain
 
 
 class Stretch(NamedTuple):
@@ -31,6 +32,7 @@ def check_groups(groups: Any) -> int:
         Traceback (most recent call last):
         thinned.errors.ShareError: expected groups=, how many thinned networks a batch has, as a whole number of ...
     """
+    groups = plain(groups)
     if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
         raise ShareError(
             "expected groups=, how many thinned networks a batch has, as a whole number of at least 1; got "
@@ -49,6 +51,7 @@ def check_axis(axis: Any) -> int:
         >>> check_axis(-1)
         -1
     """
+    axis = plain(axis)
     if isinstance(axis, bool) or not isinstance(axis, int):
         raise ShareError(f"expected axis=, where the units are, as a whole number; got {axis!r}.")
     return axis

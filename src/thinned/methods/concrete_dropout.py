@@ -14,6 +14,7 @@ import numpy.typing as npt
 from thinned.errors import RateError
 from thinned.mask.rate import LEVELS
 from thinned.methods.entry import Entry, Moments, Paper, Row
+from thinned.methods.plain import plain
 from thinned.methods.schedule import Schedule
 
 
@@ -118,6 +119,7 @@ def check_positive(name: str, value: float, *, zero: bool = False) -> float:
     Raises:
         RateError: no finite number above 0; or at 0, where that is not allowed.
     """
+    value = plain(value)
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, float))

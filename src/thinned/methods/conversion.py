@@ -39,27 +39,37 @@ class Report:
 
 
 def drawn_by(
-    function: Any, names: Collection[str], is_layer: Callable[[Any], bool], depth: int = 2
+    function: Any,
+    names: Collection[str],
+    is_layer: Callable[[Any], bool],
+    depth: int = 2,
+    owner: Any = None,
 ) -> Iterator[str]:
-    """The random functions that a function names, and those that functions of its module name for it.
+    """The random functions that a function names, and those that functions and methods of its module name for it.
 
     Args:
         function: whose code is read; anything that has no Python code names none.
         names: of random functions.
         is_layer: whether an object is a layer, which is called dropout and is no function.
-        depth: how many functions of its module may stand between.
+        depth: how many functions of its module, or methods of its owner, may stand between.
+        owner: the layer whose method it is. What a method draws at a rate of its owner's that is 0 is left out.
     """
     function = inspect.unwrap(function)
     if not isinstance(function, FunctionType):
         return
-    for name in _names(function.__code__):
+    code = function.__code__
+    for name in _names(code):
         target = function.__globals__.get(name)
         if is_layer(target) or inspect.isclass(target):
             continue
-        if name in names and not _is_attribute_of_self(function.__code__, name):
-            yield name
-        elif depth and isinstance(target, FunctionType) and target.__module__ == function.__module__:
-            yield from drawn_by(target, names, is_layer, depth - 1)
+        if owner is not None and _is_attribute_of_self(code, name):
+            target = inspect.getattr_static(type(owner), name, None)
+        elif name in names:
+            if not _is_attribute_of_self(code, name) and not _is_off(owner, code):
+                yield name
+            continue
+        if depth and isinstance(target, FunctionType) and target.__module__ == function.__module__:
+            yield from drawn_by(target, names, is_layer, depth - 1, owner)
 
 
 def is_only_read(function: Any, name: str, attribute: str) -> bool:
@@ -80,6 +90,13 @@ def is_only_read(function: Any, name: str, attribute: str) -> bool:
         if step.argval == name and "LOAD" in step.opname
     ]
     return bool(following) and set(following) == {attribute}
+
+
+def _is_off(owner: Any, code: CodeType) -> bool:
+    """Whether a method reads rates of its owner, numbers that are called after dropout, and all of them are 0."""
+    found = [getattr(owner, name, None) for name in code.co_names if "drop" in name]
+    rates = [rate for rate in found if isinstance(rate, (int, float)) and not isinstance(rate, bool)]
+    return bool(rates) and not any(rates)
 
 
 def _names(code: CodeType) -> Iterator[str]:

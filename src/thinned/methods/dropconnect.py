@@ -9,6 +9,7 @@ from thinned.errors import ConfigurationError
 from thinned.mask.rate import quantise
 from thinned.mask.sharing import Window
 from thinned.methods.entry import Entry, Moments, Paper, Row
+from thinned.methods.plain import plain
 
 PER = ("example", "batch")
 """How often the weights are thinned."""
@@ -33,7 +34,7 @@ def check_choice(name: str, value: object, among: tuple[str, ...]) -> str:
     return str(value)
 
 
-def check_samples(value: object) -> int:
+def check_samples(value: Any) -> int:
     """How many samples make an average.
 
     Raises:
@@ -43,6 +44,7 @@ def check_samples(value: object) -> int:
         >>> check_samples(1000)
         1000
     """
+    value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"expected samples as a whole number above 0; got {value!r}.")
     return value

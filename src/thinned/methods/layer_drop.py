@@ -1,11 +1,12 @@
 """LayerDrop: whole layers of a stack, so that a part of it can be used alone."""
 
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy.typing as npt
 
 from thinned.methods import zoneout
 from thinned.methods.entry import Entry, Moments, Paper, Row
+from thinned.methods.plain import plain
 
 
 def moments(x: npt.ArrayLike, y: npt.ArrayLike, rate: SupportsFloat) -> Moments:
@@ -28,7 +29,7 @@ def moments(x: npt.ArrayLike, y: npt.ArrayLike, rate: SupportsFloat) -> Moments:
     return zoneout.moments(y, x, rate)
 
 
-def check_stride(n: object) -> None:
+def check_stride(n: Any) -> None:
     """Refuse to keep every n-th layer where `n` is no whole number of at least 1.
 
     Raises:
@@ -39,6 +40,7 @@ def check_stride(n: object) -> None:
         Traceback (most recent call last):
         ValueError: expected to keep every n-th layer, n a whole number of at least 1; got 0.
     """
+    n = plain(n)
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"expected to keep every n-th layer, n a whole number of at least 1; got {n!r}.")
 

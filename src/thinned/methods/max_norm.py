@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from thinned.methods.entry import Entry, Paper, Row
+from thinned.methods.plain import plain
 
 
 def projected(weight: npt.ArrayLike, c: float, units: tuple[int, ...] = (0,)) -> npt.NDArray[np.float64]:
@@ -40,6 +41,7 @@ def check_radius(c: Any) -> None:
         Traceback (most recent call last):
         ValueError: expected c, the largest norm of a unit's incoming weights, as a finite number above 0; got 0.
     """
+    c = plain(c)
     if isinstance(c, bool) or not isinstance(c, (int, float)) or not 0 < c < float("inf"):
         raise ValueError(
             "expected c, the largest norm of a unit's incoming weights, as a finite number above 0; "

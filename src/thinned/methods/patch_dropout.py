@@ -13,6 +13,7 @@ from thinned.mask.rate import threshold
 from thinned.mask.sharing import I64, layout
 from thinned.mask.truth import words
 from thinned.methods.entry import Entry, Paper, Row
+from thinned.methods.plain import plain
 
 
 def count(tokens: int, rate: float) -> int:
@@ -47,7 +48,7 @@ def check_share(rate: SupportsFloat) -> None:
         )
 
 
-def check_prefix(tokens: object) -> int:
+def check_prefix(tokens: Any) -> int:
     """How many first tokens stay in any case.
 
     Raises:
@@ -58,6 +59,7 @@ def check_prefix(tokens: object) -> int:
         Traceback (most recent call last):
         thinned.errors.ShareError: expected num_prefix_tokens, how many first tokens stay, as a whole number ...
     """
+    tokens = plain(tokens)
     if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 0:
         raise ShareError(
             "expected num_prefix_tokens, how many first tokens stay, as a whole number from 0 on; got "

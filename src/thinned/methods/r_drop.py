@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from thinned.methods.entry import Entry, Paper, Row
+from thinned.methods.plain import plain
 
 
 def divergence(first: npt.ArrayLike, second: npt.ArrayLike, axis: int = 1) -> npt.NDArray[np.float64]:
@@ -38,6 +39,7 @@ def check_alpha(alpha: Any) -> None:
         Traceback (most recent call last):
         ValueError: expected alpha, the weight of the divergence, as a number of at least 0; got -1.
     """
+    alpha = plain(alpha)
     if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 <= alpha < float("inf"):
         raise ValueError(
             f"expected alpha, the weight of the divergence, as a number of at least 0; got {alpha!r}."

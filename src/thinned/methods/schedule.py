@@ -4,7 +4,7 @@ A layer takes one where it takes a rate. What it is at a step is computed in flo
 compiled code have the same threshold, and the same masks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from thinned.errors import RateError
 from thinned.mask.rate import LEVELS, threshold
+from thinned.methods.plain import plain
 
 _GRID = float(1 << 40)
 """Rates are rounded to its inverse first. Two libraries' cosines may differ in the last bit; so near to a half of
@@ -290,6 +291,8 @@ _CALLED = {"early": {"start": "rate", "begin": "until"}, "late": {"end": "rate",
 
 def _checked(schedule: Schedule, *, least: int) -> Schedule:
     called = _CALLED.get(schedule.name, {})
+    given = {name: plain(getattr(schedule, name)) for name in ("start", "end", "steps", "begin")}
+    schedule = replace(schedule, **given)
     for name in ("start", "end"):
         value = getattr(schedule, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:

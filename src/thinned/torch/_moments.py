@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from thinned.mask.rate import quantise
 from thinned.mask.truth import normal
+from thinned.methods.dropconnect import spread
 
 _AT_ONCE = 1 << 20
 """Numbers that one call of the activation is given."""
@@ -19,21 +21,23 @@ def averaged(
     weight: Tensor,
     bias: Tensor | None,
     *,
-    spread: float,
+    rate: float,
     drop_bias: bool,
     samples: int,
     seed: int,
     site: str,
 ) -> Tensor:
-    """The mean of `activation(u)`, `u` normal: `E[u] = w x + b`, `Var[u] = spread (w^2 x^2 + b^2)`.
+    """The mean of `activation(u)`, `u` normal: `E[u] = w x + b`, `Var[u] = q / (1 - q) (w^2 x^2 + b^2)`.
+
+    At rate 1 nothing is left of what is dropped, and `u` is 0, or the bias that stays.
 
     Args:
         activation: of rows, axes (row, ..., out); it is given many samples of each row as rows.
         x: axes (..., in).
         weight: axes (out, in).
         bias: axes (out,), or None.
-        spread: of a thinned weight: `q / (1 - q)`.
-        drop_bias: whether the bias has it too.
+        rate: probability of dropping a weight; `q` when it is quantised.
+        drop_bias: whether the bias is dropped too.
         samples: how many make the mean.
         seed: of the normal draws, axes (sample, out), which all rows share.
         site: of the same.
@@ -42,8 +46,12 @@ def averaged(
     values = [None if value is None else value.to(exact) for value in (x, weight, bias)]
     rows, matrix, offset = values
     assert rows is not None and matrix is not None  # noqa: S101, PT018 - for the type checker
+    if quantise(rate) == 1:
+        matrix, offset = torch.zeros_like(matrix), None if drop_bias else offset
     mean = F.linear(rows, matrix, offset)
-    variance = spread * F.linear(rows**2, matrix**2, offset**2 if offset is not None and drop_bias else None)
+    variance = spread(rate) * F.linear(
+        rows**2, matrix**2, offset**2 if offset is not None and drop_bias else None
+    )
     # The root of 0 has no gradient; a row of zeros is common behind a relu.
     certain = variance <= 0
     deviation = torch.where(certain, 1, variance).sqrt().masked_fill(certain, 0)

@@ -43,7 +43,8 @@ def _calls(module: nn.Module) -> str | None:
     elif type(module).__module__.startswith("torch."):
         return None
     else:
-        calls = sorted(set(drawn_by(type(module).forward, _FUNCTIONS, lambda x: isinstance(x, nn.Module))))
+        is_layer = lambda x: isinstance(x, nn.Module)  # noqa: E731
+        calls = sorted(set(drawn_by(type(module).forward, _FUNCTIONS, is_layer, owner=module)))
     if not calls:
         return None
     return f"calls {', '.join(calls)}; use thinned.torch.patched, which catches those whose rate is not 0"

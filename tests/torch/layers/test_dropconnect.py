@@ -192,6 +192,16 @@ class TestInference:
 
         assert np.allclose(expected, model(x).detach().numpy(), rtol=0, atol=1e-12)
 
+    @pytest.mark.parametrize("drop_bias", [True, False])
+    def test_rate_one(self, drop_bias):
+        """Evaluation is what training is: the activation of nothing, or of a bias that is not dropped."""
+        layer = tt.DropConnectLinear(
+            30, 5, 1.0, drop_bias=drop_bias, activation=torch.sigmoid, inference="moments", samples=3
+        )
+        x = torch.randn(4, 30)
+
+        assert torch.allclose(layer(x), layer.eval()(x), rtol=0, atol=1e-6)
+
     def test_approaches_what_the_masks_give(self):
         """The average of relu over many masks, which the mean weights miss."""
         torch.manual_seed(1)

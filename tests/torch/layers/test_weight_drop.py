@@ -184,6 +184,15 @@ class TestRefusals:
         with pytest.raises(ConfigurationError, match="'weight_hh_l7'"):
             tt.WeightDrop(lstm(), 0.5, ["weight_hh_l7"])
 
+    def test_weights_that_are_computed(self):
+        """From other parameters, before they are dropped or since."""
+        layer, normed = tt.WeightDrop(lstm()), lstm()
+        nn.utils.parametrizations.weight_norm(normed, "weight_hh_l0")
+        nn.utils.parametrizations.weight_norm(layer.module, "weight_hh_l0")
+        for call in (lambda: tt.WeightDrop(normed), lambda: layer(torch.ones(2, 1, 6))):
+            with pytest.raises(ConfigurationError, match="'weight_hh_l0' is computed from others"):
+                call()
+
     def test_one_name(self):
         """A name by itself is that weight, and not its letters."""
         assert tt.WeightDrop(lstm(), 0.5, "weight_hh_l1").parts == ("weight_hh_l1",)

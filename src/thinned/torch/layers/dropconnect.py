@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from thinned.errors import ConfigurationError
 from thinned.mask.sharing import Window
-from thinned.methods.dropconnect import INFERENCE, PER, check_choice, check_samples, example_window, spread
+from thinned.methods.dropconnect import INFERENCE, PER, check_choice, check_samples, example_window
 from thinned.methods.schedule import Schedule, check_rate
 from thinned.methods.site import check_site, part_name
 from thinned.torch._connect import connect
@@ -161,7 +161,7 @@ class DropConnectLinear(_DropConnect, nn.Linear):
             input,
             self.weight,
             self.bias,
-            spread=spread(self.stated_rate()),
+            rate=self.stated_rate(),
             drop_bias="bias" in self.parts,
             samples=self.samples,
             seed=0 if binding is None else binding.seed,

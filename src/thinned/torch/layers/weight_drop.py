@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from thinned.errors import ConfigurationError
 from thinned.methods.schedule import Schedule, check_rate
 from thinned.methods.site import check_site
 from thinned.methods.weight_drop import recurrent_weights
@@ -37,7 +38,7 @@ class WeightDrop(Drawing):
 
     Raises:
         RateError: `p` outside [0, 1], NaN, or so near to 0 or 1 that no threshold tells it from them.
-        ConfigurationError: a weight that is not there.
+        ConfigurationError: a weight that is not there, or is computed from other parameters.
         TypeError: another module.
 
     Example:
@@ -75,6 +76,7 @@ class WeightDrop(Drawing):
         self.module = module
         self.p = check_rate(p)
         self.parts = recurrent_weights(list(module._flat_weights_names), weights)
+        self._check_parameters()
         check_site(site)
         self.site = site
 
@@ -82,12 +84,23 @@ class WeightDrop(Drawing):
         """Thin in training; in evaluation, and at p = 0, the network itself."""
         if not self.training or self.p == 0:
             return self.module(input, hx)
+        self._check_parameters()
         x = input.data if isinstance(input, nn.utils.rnn.PackedSequence) else input
         thinned = {}
         for name in self.parts:
             address = self.address(x, name)
             thinned[name] = thin(getattr(self.module, name), self.rate_at(self.p, address), address)
         return run_with(self.module, thinned, (input, hx), {})
+
+    def _check_parameters(self) -> None:
+        """Refuse weights that something else computes anew in each call, now or since this was made."""
+        computed = [name for name in self.parts if name not in self.module._parameters]
+        if computed:
+            raise ConfigurationError(
+                f"expected weights that are parameters of the network; {', '.join(map(repr, computed))} is "
+                "computed from others, as by weight_norm or torch.nn.utils.parametrize, which would undo what is "
+                "dropped. Take that off (remove_parametrizations), or name other weights=[...]."
+            )
 
     def extra_repr(self) -> str:
         """The rate, and which weights."""
