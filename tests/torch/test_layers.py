@@ -56,6 +56,13 @@ class TestEvery:
         with pytest.raises(RateError):
             cls(p)
 
+    @pytest.mark.parametrize("p", ["0.5", None, [0.5], 0.5j])
+    def test_no_number(self, cls, p):
+        """Is refused in words, and not by a comparison that Python cannot make; self-normalising layers alike."""
+        for each in (cls, tt.AlphaDropout, tt.FeatureAlphaDropout):
+            with pytest.raises(RateError, match="expected a rate as one number"):
+                each(p)
+
     @pytest.mark.parametrize("inplace", [False, True])
     def test_repr(self, cls, inplace):
         """As PyTorch's."""

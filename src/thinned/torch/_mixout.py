@@ -55,6 +55,11 @@ def mixout(
         Lee, Cho, Kang, "Mixout: Effective Regularization to Finetune Large-scale Pretrained Language
         Models", 2020, https://arxiv.org/abs/1909.11299.
     """
+    if weight.shape != target.shape or (weight.dtype, weight.device) != (target.dtype, target.device):
+        raise ValueError(
+            f"expected a target like the weight, {weight.dtype} of shape {tuple(weight.shape)} on {weight.device}; "
+            f"got {target.dtype} of shape {tuple(target.shape)} on {target.device}. Convert it: target.to(weight)."
+        )
     mixed = dropout_add(
         weight - target,
         target,

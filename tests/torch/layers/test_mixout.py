@@ -49,10 +49,11 @@ class TestFunction:
 
         assert torch.equal(expected, w.grad)
 
-    def test_refuses_other_shapes(self):
-        """Of the target."""
-        with pytest.raises(RuntimeError, match="must match"):
-            tt.mixout(torch.ones(3), torch.ones(4), 0.5, seed=0)
+    @pytest.mark.parametrize("target", [torch.ones(4), torch.ones(1), torch.ones(3, dtype=torch.float64)])
+    def test_refuses_targets_unlike_the_weight(self, target):
+        """Of another shape or type, which PyTorch would make fit."""
+        with pytest.raises(ValueError, match="expected a target like the weight"):
+            tt.mixout(torch.ones(3), target, 0.5, seed=0)
 
 
 class TestTargets:

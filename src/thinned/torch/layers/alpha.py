@@ -11,7 +11,7 @@ class _AlphaLayer(LawLayer, nn.modules.dropout._DropoutNd):
     law = alpha.LAW
 
     def __init__(self, p: float | Schedule = 0.5, inplace: bool = False, *, site: str | None = None) -> None:
-        nn.modules.dropout._DropoutNd.__init__(self, 0.0 if isinstance(p, Schedule) else p, inplace)
+        nn.modules.dropout._DropoutNd.__init__(self, p if isinstance(p, (int, float)) else 0.0, inplace)
         self._begin(p, site)
 
     def extra_repr(self) -> str:

@@ -18,7 +18,8 @@ class BernoulliLayer(Drawing, nn.modules.dropout._DropoutNd):
     p: Any
 
     def __init__(self, p: float | Schedule = 0.5, inplace: bool = False, *, site: str | None = None) -> None:
-        super().__init__(0.0 if isinstance(p, Schedule) else p, inplace)
+        # PyTorch compares whatever it is given; what is no number, `check_rate` refuses in words.
+        super().__init__(p if isinstance(p, (int, float)) else 0.0, inplace)
         self.p = check_rate(p)
         check_site(site)
         self.site = site

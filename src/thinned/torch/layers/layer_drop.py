@@ -25,7 +25,7 @@ class LayerDrop(Drawing, nn.ModuleList):
     An `nn.ModuleList` that can also be called: `stack(x)` runs its layers one behind the other. A dropped layer
     **is not run**; its parameters have gradients of zero and not none, and all ranks of a bound model drop the same
     layers (see `StochasticDepth`, which also says what differs under `torch.compile`). Nothing is rescaled, as in
-    the paper. Iterating gives all layers, as everywhere.
+    the paper. Iterating gives all layers, as everywhere; a slice is a stack of its own, and free until it is bound.
 
     Args:
         modules: called as `layer(x, *args, **kwargs)`, each returns one tensor like `x`.
