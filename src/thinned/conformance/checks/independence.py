@@ -17,6 +17,9 @@ from thinned.conformance.claim import BLOCK
 from thinned.conformance.outcome import FailedError, NotApplicableError
 from thinned.methods.bounds import stray_of_share
 
+MOST_LAGS = 2**14
+"""Distances that are looked at."""
+
 MOST = 256
 """Slices of one axis that are compared pair by pair; of more, the first."""
 
@@ -79,31 +82,74 @@ def _sample(bench: Bench) -> Sample:
 
 
 def apart(bench: Bench, flat: Any, alarm: float) -> str:
-    """Elements of `flat`, axes (call, draw), at every distance up to 64 agree as often as independent ones do."""
-    lags = [lag for lag in range(1, 65) if lag < flat.shape[1]]
-    if not lags:
+    """Elements of `flat`, axes (call, draw), agree as often as independent ones do, at every distance and mirrored.
+
+    All distances at once are the correlation of an array with itself, and all mirrors its convolution with itself,
+    which Fourier transforms give.
+    """
+    calls, n = flat.shape
+    if n < 2:
         raise NotApplicableError("a call has one draw alone")
     alike, slack = _alike(bench)
-    worst = (0.0, 0, 0.0, 0.0)
-    for lag in lags:
-        n = flat[:, lag:].size
-        share = float((flat[:, lag:] == flat[:, :-lag]).mean())
-        # Pairs that overlap are dependent: those of every second stretch of `lag` elements are not.
-        stray = slack + stray_of_share(n // 2, alike, alarm / (4 * len(lags)))
-        worst = max(worst, (abs(share - alike) / stray, lag, share, stray))
-    excess, lag, share, stray = worst
+    signs = flat.astype(np.float64) * 2 - 1
+    waves = np.fft.rfft(signs, 2 * n)
+    lags = range(1, min(n, MOST_LAGS))
+    shifted = np.rint(np.fft.irfft((abs(waves) ** 2).sum(axis=0), 2 * n))
+    # Pairs that overlap are dependent: those of every second stretch of `lag` elements are not.
+    found = [(f"elements at distance {lag}", shifted[lag], calls * (n - lag), 2) for lag in lags]
+    mirrored = np.rint(np.fft.irfft((waves**2).sum(axis=0), 2 * n))
+    sums = range(1, min(2 * n - 2, MOST_LAGS))
+    for total in sums:
+        inside = min(total, 2 * n - 2 - total) + 1
+        alone = inside % 2  # the middle is its own mirror image
+        pairs = calls * (inside - alone) // 2
+        found.append(
+            (f"elements that are mirrored at {total / 2:g}", (mirrored[total] - calls * alone) / 2, pairs, 1)
+        )
+    each = alarm / (2 * len(found))
+    worst = max((_excess(alike, slack, *one, each) for one in found), key=lambda told: told[0])
+    excess, what, share, bound = worst
     if excess > 1:
         raise FailedError(
-            f"elements at distance {lag} agree in {share:.4g}",
-            f"{alike:.4g} +- {stray:.2g}",
+            f"{what} agree in {share:.4g}",
+            f"{alike:.4g} +- {bound:.2g}",
             "draws are repeated inside the array" if share > alike else "draws exclude each other",
         )
     return f"distances 1 to {lags[-1]} agree in {alike:.3g}, within {excess:.2f} of their bounds"
 
 
+def _excess(
+    alike: float, slack: float, what: str, product: float, pairs: int, classes: int, alarm: float
+) -> tuple[float, str, float, float]:
+    """How far a share of pairs is from its chance, in bounds; what, the share, and the bound."""
+    if pairs < classes:
+        return 0.0, what, alike, 1.0
+    share = (product / pairs + 1) / 2
+    bound = slack + stray_of_share(pairs // classes, alike, alarm / classes)
+    return abs(share - alike) / bound, what, share, bound
+
+
+def _transposed(bench: Bench, events: Any) -> None:
+    """The square in the corner of the last two axes is not its own transpose."""
+    size = min(events.shape[-2:]) if events.ndim > 2 else 0
+    if size < 2:
+        return
+    square = events[..., :size, :size]
+    above = np.triu_indices(size, 1)
+    same = (square == np.swapaxes(square, -1, -2))[..., above[0], above[1]]
+    alike, slack = _alike(bench)
+    bound = slack + stray_of_share(same.size, alike, bench.alarm / 8)
+    if abs(float(same.mean()) - alike) > bound:
+        raise FailedError(
+            f"elements (i, j) and (j, i) agree in {float(same.mean()):.4g}",
+            f"{alike:.4g} +- {bound:.2g}",
+            "the mask is its own transpose",
+        )
+
+
 @wrong
 def elements_independent(bench: Bench) -> str:
-    """Neighbouring elements draw on their own, at every distance up to 64."""
+    """Elements draw on their own, at every distance, mirrored and transposed."""
     if bench.claim.law == BLOCK:
         raise NotApplicableError("elements of a block fall together")
     events = _sample(bench).events
@@ -111,7 +157,8 @@ def elements_independent(bench: Bench) -> str:
         _counted(
             events.reshape(-1, int(np.prod(events.shape[axis:]))), "call" if axis == 1 else "row", bench.alarm
         )
-    return apart(bench, events.reshape(len(events), -1), bench.alarm)
+    _transposed(bench, events)
+    return apart(bench, events.reshape(len(events), -1), bench.alarm / 2)
 
 
 def _counted(groups: Any, what: str, alarm: float) -> None:
