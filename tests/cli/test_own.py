@@ -96,6 +96,7 @@ class TestStudyOfAModel:
             (("dropout", "--seeds", "many"), "a number of seeds, or auto"),
             (("dropout", "--most-seeds", "9"), "beside --seeds auto"),
             (("all", "--difference", "9"), "beside one study"),
+            (("dropout", "--difference", "-1"), "--difference above 0"),
         ],
     )
     def test_words_that_do_not_go_together(self, words, message):

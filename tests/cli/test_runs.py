@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import polars
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from tests.lab.recorded import BASE, DATA, pairs, record
 from thinned.cli.app import app
+from thinned.cli.runs import _metrics, _outcome
 from thinned.lab.records import Store
 
 
@@ -126,6 +128,24 @@ class TestSelect:
         code, out, _ = run(two, *words, "--json")
 
         assert (0, count) == (code, len(json.loads(out)))
+
+
+class TestMetricsOfOnesOwn:
+    """Columns for what a task of the user's own measures."""
+
+    def test_what_decides_comes_first_and_the_loss_last(self):
+        """A run that diverged says so in the first; what nobody measured has no column."""
+        task = {"configuration": {"task": "own"}, "design": {"decides": "test_worst"}}
+        done = SimpleNamespace(
+            **task, final={"train_loss": 1.0, "test_loss": 0.25, "test_mae": 3, "test_worst": 0.5}
+        )
+        lost = SimpleNamespace(**task, final={}, status="diverged")
+        names = _metrics([lost, done])
+
+        assert ["test_worst", "test_mae", "test_loss"] == names
+        assert ["0.5", "3", "0.25"] == list(_outcome(done, names))
+        assert ["diverged", "-", "-"] == list(_outcome(lost, names))
+        assert ["test_worst"] == _metrics([lost])
 
 
 class TestWrite:

@@ -85,6 +85,8 @@ def show(result: Result, page: Path | None) -> None:
     """The table, the sentence, and where everything lies."""
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     console.print(so_far(result.design, result.records))
+    if getattr(result.design.base, "until", None) is not None:
+        typer.echo("(Each interval of the table is that of a study that was not looked at before.)")
     typer.echo(f"\n{result.sentence}\n")
     typer.echo(f"{result.new} runs trained, {result.reused} taken from the records in {result.store}")
     extra = len({record.key for record in result.records}) - result.new - result.reused

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def needed(result: "Result", difference: float) -> list[dict[str, Any]]:
-    """For each arm beside the first, as plain values; nothing for one whose differences have no spread."""
+    """For each arm beside the first, as plain values; without a number where its differences have no spread."""
     from thinned.lab.comparison import TEST_ACCURACY
     from thinned.lab.contrasts import difference as between
     from thinned.lab.contrasts import runs_of, values_of
@@ -24,20 +24,19 @@ def needed(result: "Result", difference: float) -> list[dict[str, Any]]:
     found = []
     for arm in others:
         pilot = list(values_of(runs, between(arm, control)).values())
-        if spread_of(pilot):
-            each = seeds_needed(pilot, difference)
-            found.append(
-                {
-                    "of": f"{arm} minus {control}",
-                    "metric": metric.name,
-                    "unit": metric.unit,
-                    "difference": difference,
-                    "seeds": each.seeds,
-                    "cautious": each.cautious,
-                    "spread": each.spread,
-                    "pilot": len(pilot),
-                }
-            )
+        each = seeds_needed(pilot, difference) if spread_of(pilot) else None
+        found.append(
+            {
+                "of": f"{arm} minus {control}",
+                "metric": metric.name,
+                "unit": metric.unit,
+                "difference": difference,
+                "seeds": each and each.seeds,
+                "cautious": each and each.cautious,
+                "spread": each.spread if each else 0.0,
+                "pilot": len(pilot),
+            }
+        )
     return found
 
 
@@ -45,7 +44,11 @@ def tell_needed(found: list[dict[str, Any]]) -> None:
     """The same in sentences."""
     for each in found:
         unit = each["unit"] or f"in {each['metric']}"
-        typer.echo(
-            f"To show a difference of {each['difference']:g} {unit} in {each['of']} four times in five: "
+        enough = (
             f"{each['seeds']} seeds, or {each['cautious']} if the spread of these {each['pilot']} is small by luck."
+            if each["seeds"]
+            else f"not known, as the {each['pilot']} differences so far do not vary."
+        )
+        typer.echo(
+            f"To show a difference of {each['difference']:g} {unit} in {each['of']} four times in five: {enough}"
         )

@@ -1,5 +1,6 @@
 """`thinned study`: ask a question of data."""
 
+import math
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -115,6 +116,10 @@ def _seeds(text: str | None, difference: float | None, most: int | None) -> Any:
         typer.BadParameter: auto without a difference, or a last look without auto.
     """
     seeds = options.seeds(text)
+    if difference is not None and not 0 < difference < math.inf:
+        raise typer.BadParameter(
+            f"expected --difference above 0, the smallest that matters, in points of accuracy; got {difference:g}."
+        )
     if seeds != "auto":
         if most is not None:
             raise typer.BadParameter("expected --most-seeds beside --seeds auto; got it without.")

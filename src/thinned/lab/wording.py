@@ -78,7 +78,8 @@ def change(interval: Interval | None, metric: Metric = TEST_ACCURACY) -> str:
 
 
 NOTHING_VARIES = (
-    "no run differs from its twin, so the networks may have learned nothing yet: give more epochs"
+    "no run differs from its twin, as where the networks have learned nothing yet (give more epochs) or make no "
+    "mistake any more (the data is too easy to tell)"
 )
 
 

@@ -10,7 +10,7 @@ from thinned.lab.question import Design, Plan, Question
 from thinned.lab.records import Record
 from thinned.lab.scope import Scope
 from thinned.lab.statistics import Interval, mean_interval
-from thinned.lab.wording import UNITS, brief, change, diverged
+from thinned.lab.wording import NOTHING_VARIES, UNITS, brief, change, diverged
 
 CONTROL, TREATED = "none", "dropout"
 
@@ -74,9 +74,7 @@ def sentence(comparison: Comparison, data: str, records: Sequence[Record] = ()) 
 def _open_end(accuracy: Interval) -> str:
     """How large a change would have been seen."""
     if not accuracy.detectable:
-        return (
-            "; no run differs from its twin, so the networks may have learned nothing yet: give more epochs"
-        )
+        return f"; {NOTHING_VARIES}"
     return (
         f"; had the change in accuracy been {TEST_ACCURACY.show(accuracy.detectable)} points, runs this noisy "
         "would show it four times in five"

@@ -24,13 +24,17 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 
 // Paper is white and narrow, whatever the screen is.
 let before = null;
+let folded = [];
 addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll(".answer details:not([open])")];
+  for (const each of folded) each.open = true;
   before = document.documentElement.className;
   document.documentElement.className = "paper";
   draw();
   for (const id of Object.keys(figures)) Plotly.relayout(id, { width: document.getElementById(id).clientWidth });
 });
 addEventListener("afterprint", () => {
+  for (const each of folded) each.open = false;
   document.documentElement.className = before;
   for (const id of Object.keys(figures)) Plotly.relayout(id, { width: null, autosize: true });
   draw();
