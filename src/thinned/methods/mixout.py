@@ -40,7 +40,10 @@ ENTRY = Entry(
         "https://arxiv.org/abs/1909.11299",
     ),
     layers=("torch.Mixout", "jax.mixout"),
-    note="in Flax, `jax.mixout` of a tree of parameters; not in Keras, whose layers are made without weights",
+    note=(
+        "in Flax, `jax.mixout` of a tree of parameters; not in Keras, where a layer is made again from its "
+        "configuration, before it has weights, and would not know what it was pretrained to"
+    ),
     example="nn.Linear(16, 4), 0.5",
     cost="two passes over the weights, and a second copy of them",
     moments=moments,

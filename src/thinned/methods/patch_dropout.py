@@ -159,7 +159,10 @@ ENTRY = Entry(
         "flax.linen.PatchDropout",
         "keras.layers.PatchDropout",
     ),
-    note="in JAX and Keras the rate is a number and no schedule: how many tokens stay is a shape",
+    note=(
+        "in JAX and Keras the rate is a number and no schedule: how many tokens stay is a shape, so each new rate "
+        "would be another compilation; set `layer.rate` between them"
+    ),
     shape=(8, 17, 16),
     cost="less than none: what follows has fewer tokens; a sort of the tokens of each sample",
 )
