@@ -19,6 +19,7 @@ from thinned.lab.study import Result, Study
 from thinned.lab.wording import count
 from thinned.report import gather, index, write_report
 from thinned.report.facts import spans
+from thinned.report.words import spoken
 
 
 def announce(data: str, *, chosen: bool) -> None:
@@ -87,7 +88,7 @@ def show(result: Result, page: Path | None) -> None:
     console.print(so_far(result.design, result.records))
     if getattr(result.design.base, "until", None) is not None:
         typer.echo("(Each interval of the table is that of a study that was not looked at before.)")
-    typer.echo(f"\n{result.sentence}\n")
+    typer.echo(f"\n{spoken(result.answer)}\n")
     typer.echo(f"{result.new} runs trained, {result.reused} taken from the records in {result.store}")
     extra = len({record.key for record in result.records}) - result.new - result.reused
     if extra > 0:

@@ -62,6 +62,7 @@ def _one(folder: Path) -> "tuple[Facts | None, dict[str, Any]]":
     from thinned.lab.records import Store
     from thinned.lab.study import RECORDS
     from thinned.report import gather, write
+    from thinned.report.words import spoken
 
     store = folder / RECORDS
     if holds_frameworks(store):
@@ -69,7 +70,9 @@ def _one(folder: Path) -> "tuple[Facts | None, dict[str, Any]]":
     contents = Store(store).read()
     tell(store, contents.damaged)
     facts = gather(contents)
-    return facts, _told(facts.answer.sentence, write(facts, folder / "report.html"), store)
+    return facts, _told(
+        facts.answer.sentence, write(facts, folder / "report.html"), store, spoken(facts.answer)
+    )
 
 
 def _many(folder: Path) -> dict[str, Any]:
@@ -111,9 +114,9 @@ def _findings(folder: Path, sources: list[Path]) -> dict[str, Any]:
     return {"said": said, "document": {"added": added, "files": paths}}
 
 
-def _told(sentence: str, page: Path, store: Path) -> dict[str, Any]:
+def _told(sentence: str, page: Path, store: Path, said: str = "") -> dict[str, Any]:
     document = {"sentence": sentence, "report": str(page), "records": str(store)}
-    return {"said": f"{sentence}\n{page}", "document": document}
+    return {"said": f"{said or sentence}\n{page}", "document": document}
 
 
 def _frameworks(store: Path) -> tuple[str, Path]:

@@ -2,12 +2,15 @@
 
 import math
 
-from thinned.lab.answer import Cell, HeatMap, Picture, Series, Table, rounded
+from thinned.lab.answer import Answer, Cell, HeatMap, Picture, Series, Table, rounded
 from thinned.lab.statistics import Interval
 from thinned.report.scale import number, said
 
 MOST_DECIMALS = 6
 """Beyond, numbers are written with an exponent."""
+MOST_CLAUSES = 2
+"""That a sentence is read with in one breath."""
+
 MOST = 8
 """Series, or rows, that a summary names one by one."""
 
@@ -73,6 +76,24 @@ def clauses(sentence: str) -> tuple[str, ...]:
         else:
             found[-1] += letter
     return tuple(each.strip() for each in found)
+
+
+def spoken(answer: Answer) -> str:
+    """An answer as a terminal has it: its sentence, or, of a long one, the short form and then clause by clause.
+
+    Example:
+        >>> print(spoken(Answer("helped", "It helped: a; b; c.", "", brief="It helped: a.")))
+        It helped: a.
+        <BLANKLINE>
+        In full:
+        - It helped: a
+        - b
+        - c
+    """
+    parts = clauses(answer.sentence)
+    if len(parts) <= MOST_CLAUSES or answer.brief == answer.sentence:
+        return answer.sentence
+    return "\n".join([answer.brief, "", "In full:", *(f"- {part}" for part in parts)])
 
 
 def interval(value: Interval) -> str:
