@@ -377,3 +377,90 @@ class Masked(Between):
 def test_what_was_missed_or_accused(model, rules):
     """Once."""
     assert found(model(), torch.rand(32, 64)) == rules
+
+
+class Unread(Between):
+    """Calls dropout, and goes on with what it gave it."""
+
+    def __init__(self, *, inplace=False):
+        super().__init__()
+        self.layer = nn.Dropout(0.5, inplace=inplace)
+
+    def drop(self, h):
+        """In place it would be right."""
+        h = h + 0
+        self.layer(h)
+        return h
+
+
+class Keeping(Between):
+    """Has a keep rate."""
+
+    def drop(self, h):
+        """As TensorFlow once took it."""
+        return F.dropout(h, self.keep_prob, self.training)
+
+
+class Turned(Between):
+    """Has a keep rate, and knows it."""
+
+    def drop(self, h):
+        """As PyTorch takes it."""
+        return F.dropout(h, 1 - self.keep_prob, self.training)
+
+
+class Nothing(Between):
+    """Draws whole numbers below one."""
+
+    def drop(self, h):
+        """None is left."""
+        return h * torch.randint(0, 1, h.shape) / 0.5 if self.training else h
+
+
+class Straight(Between):
+    """Adds what was dropped, where no gradient sees it; or adds it to itself, where one does."""
+
+    def drop(self, h):
+        """Twice the data, half of it dropped, or the data with a hidden mask."""
+        dropped = F.dropout(h, 0.5, self.training)
+        return h + (dropped - h).detach() if self.hidden else h + dropped
+
+
+class Sequences(nn.Module):
+    """Shares a mask over time, by a function that says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.out = nn.LSTM(8, 16, batch_first=True), nn.Linear(16, 3)
+
+    def locked_dropout(self, x, p):
+        """One mask a sequence."""
+        return x * x.new_empty(len(x), 1, x.size(2)).bernoulli_(1 - p) / (1 - p) if self.training else x
+
+    def forward(self, x):
+        """Before the output."""
+        return self.out(self.locked_dropout(self.rnn(x)[0], 0.3))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "rules"),
+    [
+        (Unread, (32, 64), {("never-called", "warning")}),
+        (lambda: Unread(inplace=True), (32, 64), set()),
+        (lambda: Keeping(keep_prob=0.8), (32, 64), {("wrong-strength", "error")}),
+        (lambda: Turned(keep_prob=0.8), (32, 64), set()),
+        (Nothing, (32, 64), {("wrong-strength", "error")}),
+        (Sequences, (8, 12, 8), set()),
+    ],
+    ids=[
+        "not used",
+        "in place",
+        "a keep rate",
+        "one minus it",
+        "nothing is kept",
+        "shared over time by its name",
+    ],
+)
+def test_more_of_them(model, shape, rules):
+    """Each once missed, accused, or told wrongly."""
+    assert found(model(), torch.rand(shape)) == rules

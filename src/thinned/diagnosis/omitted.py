@@ -16,6 +16,8 @@ from thinned.diagnosis.frames import is_users
 from thinned.diagnosis.rates import RATES
 
 _SHOWS = {"extra_repr", "__repr__", "__str__"}
+_OWNERS = {"nn", "F", "torch", "torch.nn", "nn.functional", "torch.nn.functional", "functional"}
+_CALLS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 _MAKES = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
 
 
@@ -63,6 +65,27 @@ def made_without(module: Any) -> Iterator[tuple[str, str, int]]:
             bare = not call.args and not {"p", None} & {word.arg for word in call.keywords}
             if made in _MAKES and bare and isinstance(target, ast.Attribute):
                 yield target.attr, file, node.lineno
+
+
+def keeps(module: Any) -> Iterator[tuple[str, str, str, int]]:
+    """Calls of PyTorch's dropouts in a module's class that are given a keep rate, by its name, for the rate.
+
+    Yields:
+        The call, the name, file and line.
+    """
+    cls: Any = type(module)
+    for file, tree in _files_of(cls):
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            owner, place = ast.unparse(node.func.value), 0 if node.func.attr in _MAKES else 1
+            if owner not in _OWNERS or node.func.attr not in (*_MAKES, *_CALLS):
+                continue
+            given = [word.value for word in node.keywords if word.arg == "p"] or node.args[place : place + 1]
+            for rate in given:
+                name = rate.attr if isinstance(rate, ast.Attribute) else getattr(rate, "id", "")
+                if "keep" in name.lower():
+                    yield ast.unparse(node), name, file, node.lineno
 
 
 def _speaks(module: Any, name: str) -> bool:

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 
 from thinned.diagnosis.finding import Finding
+from thinned.diagnosis.flow import following
+from thinned.diagnosis.graph import ancestors
 from thinned.diagnosis.noise import CERTAIN
 from thinned.diagnosis.rule import Rule
 from thinned.diagnosis.trace import Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    """Each mask in the backward pass that was drawn there, and that the forward pass did not have."""
+    """Each mask in the backward pass that was drawn there, and each that the gradient never meets."""
+    yield from _hidden(trace)
     first = trace.train[0]
     forward = {(drop.noise.digest, drop.noise.shape) for drop in first.forward() if drop.noise is not None}
     # A gradient through stochastic depth or a convolution meets a mask in another shape, but in the same one here.
@@ -31,6 +34,30 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             figures={"values": drop.noise.count, "recomputed": again},
         )
+
+
+def _hidden(trace: Trace) -> Iterator[Finding]:
+    """Each mask that the gradient goes past: added to what it drops from, `x + (drop(x) - x).detach()`."""
+    first = trace.train[0]
+    if any(drop.backward for drop in first.drops) or any(call.again for call in first.calls):
+        return  # masks are made again in the backward pass
+    for drop in first.forward():
+        numbers = [each for each in drop.node.parents if each.noise]
+        if drop.kind != "mask" or any(
+            child.backward for each in (drop.node, *numbers) for child in each.children
+        ):
+            continue
+        learns = any(each.op == "parameter" for each in ancestors([drop.x]))
+        if learns and any(each.op == "add" and drop.x in each.parents for each in following(drop.node)):
+            yield RULE.finding(
+                place=drop.place,
+                title="The gradient goes past the mask.",
+                evidence=(
+                    f"No operation of the backward pass reads the mask of {drop.noise.count if drop.noise else 0} "
+                    "values; its result is added to what it was drawn for, so all of it has a gradient."
+                ),
+                mend="Return the masked data itself, without detach().",
+            )
 
 
 _KINDS = {"mask", "noise", "alpha"}

@@ -20,6 +20,8 @@ def check(trace: Trace) -> Iterator[Finding]:
         noise = drop.noise
         if drop.kind not in {"mask", "alpha"} or drop.x.data != 2 or noise is None or noise.units < 1:
             continue
+        if not noise.kept:  # that is another mistake
+            continue
         if origin(drop) & SOFTMAX:  # a row of attention may be as short as its sequence; all drop such rows
             continue
         share = _rate(drop) ** noise.units

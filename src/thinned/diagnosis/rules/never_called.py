@@ -1,5 +1,6 @@
 """Dropout layers that no forward pass runs."""
 
+import math
 from collections.abc import Iterator
 
 from torch import nn
@@ -10,7 +11,8 @@ from thinned.diagnosis.trace import Registered, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    """Each registered dropout with a rate that neither ran nor lent its rate to a functional."""
+    """Each registered dropout with a rate that neither ran nor lent its rate, and each whose result is not used."""
+    yield from _unread(trace)
     passes = (*trace.train, *trace.evaluation, trace.neutral)
     called = {id(call.module) for each in passes for call in each.calls}
     for each in trace.modules.values():
@@ -30,6 +32,24 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             figures={"rate": each.rate, "owner_calls": count},
         )
+
+
+def _unread(trace: Trace) -> Iterator[Finding]:
+    """Each dropout whose result nothing reads, and that does not write into what it drops from either."""
+    outputs = set(trace.train[0].outputs)
+    for drop in trace.first:
+        known = drop.function is not None or drop.node.op == "native_dropout"
+        read = any(not child.backward for child in drop.node.children) or drop.node in outputs
+        if known and not read and drop.kind == "mask" and drop.x.data == 2 and drop.x in trace.reached:
+            yield RULE.finding(
+                place=drop.place,
+                title="A dropout's result is not used.",
+                evidence=(
+                    f"Of {math.prod(drop.shape)} values it dropped some, and no operation reads what it returned; "
+                    "what it was given goes on."
+                ),
+                mend="Assign it, x = F.dropout(x, ...), or use inplace=True.",
+            )
 
 
 def _owner(each: Registered, trace: Trace) -> Registered | None:
@@ -68,7 +88,7 @@ RULE = Rule(
     severity="warning",
     sentence="A dropout layer is never called.",
     why="The model is trained without the dropout that its definition promises.",
-    mend="Call it in forward, or take it out of the model.",
+    mend="Call it in forward and use what it returns, or take it out of the model.",
     bad="""
 import torch
 from torch import nn

@@ -49,6 +49,8 @@ def says_so(drop: Drop, words: tuple[str, ...]) -> bool:
     if drop.function is not None:
         names.append(drop.function.name.lower())
     names += [base.__name__.lower() for base in type(drop.call.module).__mro__] if drop.call else []
+    # A function of one's own that drops, such as `locked_dropout`; `forward_features` drops nothing by its name.
+    names += [name.lower() for _, _, name in drop.stack[:1] if not name.startswith("forward")]
     return any(word in name for word in words for name in names)
 
 

@@ -4,15 +4,17 @@ import math
 from collections.abc import Iterator
 
 from thinned.diagnosis.chance import normal_quantile, two_sided
-from thinned.diagnosis.finding import Finding
+from thinned.diagnosis.finding import Finding, Place
 from thinned.diagnosis.graph import Drop, Node
+from thinned.diagnosis.omitted import keeps
 from thinned.diagnosis.operators import VIEWS
 from thinned.diagnosis.rule import Rule
 from thinned.diagnosis.trace import Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    """Each place whose masks keep another share than their scale says, or than was stated."""
+    """Each place whose masks keep another share than their scale says, or than was stated, or than was meant."""
+    yield from _swapped(trace)
     for drops in trace.sites.values():
         masks = [drop for drop in drops if drop.kind == "mask" and drop.noise is not None]
         found = None
@@ -24,6 +26,17 @@ def check(trace: Trace) -> Iterator[Finding]:
             found = _stated(drops, trace)
         if found is not None:
             yield found
+
+
+def _swapped(trace: Trace) -> Iterator[Finding]:
+    """Each call of PyTorch's dropouts that is given something called after keeping."""
+    for each in trace.modules.values():
+        for text, name, file, line in keeps(each.module):
+            yield RULE.finding(
+                place=Place(each.name, each.kind, file, line),
+                evidence=f"In 1 line, {text}, something called {name} is given for the rate, which drops.",
+                mend=f"Give 1 - {name}: p is the probability of dropping.",
+            )
 
 
 def _alike(masks: list[Drop]) -> list[list[Drop]]:
@@ -41,7 +54,7 @@ def _alike(masks: list[Drop]) -> list[list[Drop]]:
 def _mask(masks: list[Drop], trace: Trace) -> Finding | None:
     kept, count, scale = _counts(masks)
     if scale is None:
-        return None
+        return _nothing_left(masks[0], count, trace)
     if not math.isfinite(scale):
         return RULE.finding(
             place=masks[0].place,
@@ -75,6 +88,18 @@ def _mask(masks: list[Drop], trace: Trace) -> Finding | None:
         mend = "Keep an element iff a uniform number is at least the rate, and divide by 1 - rate."
     figures = {"kept": kept, "values": count, "keep": share, "scale": factors[-1]}
     return RULE.finding(place=masks[0].place, evidence=evidence, mend=mend, figures=figures)
+
+
+def _nothing_left(drop: Drop, count: int, trace: Trace) -> Finding | None:
+    """A mask of zeros that no rate of 1 asks for: no share above a half leaves none of so many by chance."""
+    if drop.stated is not None or two_sided(0, count, 0.5) > trace.alarm:
+        return None
+    return RULE.finding(
+        place=drop.place,
+        evidence=f"The mask keeps none of {count} values.",
+        mend="Is it rounded to integers, or compared the wrong way round, as in torch.randint(0, 1, ...) > rate?",
+        figures={"kept": 0, "values": count},
+    )
 
 
 def _counts(drops: list[Drop]) -> tuple[int, int, float | None]:
