@@ -94,7 +94,12 @@ def is_only_read(function: Any, name: str, attribute: str) -> bool:
 
 def _is_off(owner: Any, code: CodeType) -> bool:
     """Whether a method reads rates of its owner, numbers that are called after dropout, and all of them are 0."""
-    found = [getattr(owner, name, None) for name in code.co_names if "drop" in name]
+    read = {
+        after.argval
+        for step, after in itertools.pairwise(dis.get_instructions(code))
+        if step.argval == "self"
+    }
+    found = [getattr(owner, name, None) for name in read if isinstance(name, str) and "drop" in name]
     rates = [rate for rate in found if isinstance(rate, (int, float)) and not isinstance(rate, bool)]
     return bool(rates) and not any(rates)
 
