@@ -90,7 +90,7 @@ class TestFailures:
 
     def test_they_stand_together_by_arm_and_reason(self):
         """The last line of a traceback, the first of anything else."""
-        traceback = 'Traceback (most recent call last):\n  File "x"\nValueError: no'
+        traceback = 'Traceback (most recent call last):\n  File "x"\nValueError: no,\nnever'
         runs = result(
             *pairs((0.5, 0.6), (0.5, 0.6)),
             failures=[
@@ -102,7 +102,7 @@ class TestFailures:
 
         assert [
             "3 runs failed, and the same command tries them again:",
-            "  none, seeds 2, 3: ValueError: no",
+            "  none, seeds 2, 3: ValueError: no, never",
             "  dropout, seed 1: Killed.",
         ] == failed(runs).splitlines()
 

@@ -121,9 +121,12 @@ def failed(result: Result) -> str:
 
 
 def _in_a_line(reason: str) -> str:
-    """Of a traceback the error, of anything else the beginning."""
+    """Of a traceback the error, which may have several lines, of anything else the beginning."""
     lines = reason.strip().splitlines() or ["no reason was given"]
-    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
+    if not lines[0].startswith("Traceback"):
+        return lines[0]
+    frames = [k for k, line in enumerate(lines) if line.startswith("  ")]
+    return " ".join(line.strip() for line in lines[max(frames, default=0) + 1 :])
 
 
 def document(result: Result, data: str, page: Path | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """One study at a time in a folder: two at once would train every run twice."""
 
+import errno
 import os
 import sys
 import time
@@ -71,7 +72,8 @@ def _holder(descriptor: int) -> str:
 
 
 def _refused(folder: Path, error: OSError) -> RecordError:
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     return RecordError(
         f"expected a folder that can be written to; got {error.strerror or error} at {folder}. "
-        "Choose another folder with --out, or change its permissions."
+        f"Choose another folder with --out, or {'make room' if full else 'change its permissions'}."
     )

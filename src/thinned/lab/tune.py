@@ -19,10 +19,11 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from thinned import mask
-from thinned.errors import ConfigurationError, MissingExtraError, RecordError
+from thinned.errors import ConfigurationError, MissingExtraError, RecordError, ThinnedError
 from thinned.lab.comparison import Metric
 from thinned.lab.own import TorchTask
 from thinned.lab.provenance import LAW, TRIAL, versions
+from thinned.lab.reason import in_a_line
 from thinned.lab.records import canonical, counting
 from thinned.lab.training import Metrics
 from thinned.lab.user_model import METHODS
@@ -188,10 +189,12 @@ class Search:
     def _without(self) -> dict[str, float]:
         try:
             return self._score({"rate": 0.0, "method": "Dropout"}, None)
-        except ArithmeticError as error:
-            raise ConfigurationError(
-                f"expected a model that trains without dropout, to compare with; {error}. Lower the learning rate."
-            ) from error
+        except ThinnedError:
+            raise
+        except Exception as error:
+            far = isinstance(error, ArithmeticError)
+            why = f"{error}. Lower the learning rate." if far else f"it raised {in_a_line(error)}."
+            raise ConfigurationError(f"expected a model that trains without dropout; {why}") from error
 
     def name(self) -> str:
         """Of everything that the search depends on but its length; another search has another name."""
