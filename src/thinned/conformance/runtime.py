@@ -35,6 +35,9 @@ class Runtime:
     repeats_draws = True
     """Whether recomputation is said to repeat the draws of the framework's own generator."""
 
+    restored: str = ""
+    """The only global generator that recomputation puts back; "" where it is said to repeat whatever is drawn."""
+
     @property
     def version(self) -> str:
         """Of the framework."""

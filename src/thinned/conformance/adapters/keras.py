@@ -28,6 +28,7 @@ def _runtime() -> Runtime:
         name = f"Keras on {base.name}"
         dtypes = ("float32", "float16", "bfloat16")
         own_generator = "random"
+        restored = ""
 
         @property
         def version(self) -> str:

@@ -17,6 +17,7 @@ class Torch(Runtime):
     name = "PyTorch"
     dtypes = ("float32", "float64", "float16", "bfloat16")
     own_generator = "torch"
+    restored = "torch"
 
     @property
     def version(self) -> str:

@@ -94,12 +94,24 @@ def recomputation(bench: Bench) -> str:
     try:
         return _passes(bench, bench.runtime.checkpointed)
     except FailedError as found:
-        if bench.runtime.repeats_draws or not bench.subject.disturbs:
+        words = _not_repeated(bench)
+        if not words:
             raise
-        words = (
-            f"{bench.runtime.name} does not repeat the draws of its generator when it recomputes: take a seed"
-        )
         raise FailedError(found.measured, found.expected, words, limit=True) from None
+
+
+def _not_repeated(bench: Bench) -> str:
+    """Why recomputation cannot repeat what the subject draws, where that is so."""
+    runtime = bench.runtime
+    if not runtime.repeats_draws and bench.subject.disturbs:
+        return f"{runtime.name} does not repeat the draws of its generator when it recomputes: take a seed"
+    if runtime.restored:
+        instance, x = bench.instance(), runtime.array(bench.inputs())
+        before = runtime.generators()[runtime.restored]
+        instance(x)
+        if runtime.generators()[runtime.restored] == before:
+            return f"{runtime.name} restores no generator but its own when it recomputes: draw from that, or a seed"
+    return ""
 
 
 @limit

@@ -39,7 +39,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 def _hidden(trace: Trace) -> Iterator[Finding]:
     """Each mask that the gradient goes past: added to what it drops from, `x + (drop(x) - x).detach()`."""
     first = trace.train[0]
-    if any(drop.backward for drop in first.drops) or any(call.again for call in first.calls):
+    if any(draw.backward for draw in first.draws) or any(call.again for call in first.calls):
         return  # masks are made again in the backward pass
     for drop in first.forward():
         numbers = [each for each in drop.node.parents if each.noise]
