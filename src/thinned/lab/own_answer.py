@@ -115,10 +115,8 @@ def _said(base: "OwnBase", metric: Metric, found: _Found, records: Sequence[Reco
     control = next(iter(base.arms))
     diverged = sum(not record.final for record in records)
     end = f"; {diverged} of {len(records)} runs diverged and are in no difference" * bool(diverged)
-    absent = [arm for arm, values in found.reached.items() if not values]
-    end += f"; no run of {listed(absent)} has finished, so nothing is said of that" * bool(
-        absent and found.intervals
-    )
+    absent = listed([arm for arm, values in found.reached.items() if not values])
+    end += f"; no run of {absent} has finished" * bool(absent and records)
     if not found.intervals:
         wanted = "two seeds that finished in two arms" if found.look is None else "the first look"
         return "unanswered", f"There is no answer yet: it needs {wanted}{end}."
