@@ -216,8 +216,16 @@ def _thin(op, x, r, y, stored, bases, run, inner, low, high, level, scale, draw,
         count = 8 - lane if inner == 1 and lane and left > 2 * GROUP else min(GROUP - lane, left)
         write_calls(spare, uint64(block), c1, site, step, key0, key1)
         for i in range(count):
-            # A shared draw is spread over its elements, which then go the common way.
             copies = inner
+            if op == DROP and copies >= 4 * GROUP and drawn[lane + i] < level:
+                # Nothing is read of a long stretch that is dropped as a whole.
+                if waiting:
+                    _part(op, x, r, y, stored, start, waiting, spare + _USED, level, scale, spare)
+                    start, waiting = start + waiting, 0
+                carray(y, start + copies)[start:] = 0
+                start += copies
+                continue
+            # A shared draw is spread over its elements, which then go the common way.
             while copies:
                 some = min(copies, GROUP - waiting)
                 used[waiting : waiting + some] = drawn[lane + i]
