@@ -252,7 +252,7 @@ class LinenStochasticDepth(Branch, _OfLinen):
         Huang et al., 2016, https://arxiv.org/abs/1603.09382.
     """
 
-    branch: nn.Module
+    branch: nn.Module  # type: ignore[misc]  # Flax has the fields of a base by keyword
     rate: float | Schedule = 0.5
     shortcut: nn.Module | None = None
 
@@ -274,7 +274,7 @@ class LinenLayerDrop(Stack, _OfLinen):
         Fan, Grave, Joulin, 2020, https://arxiv.org/abs/1909.11556.
     """
 
-    layers: Sequence[nn.Module]
+    layers: Sequence[nn.Module]  # type: ignore[misc]  # as above
     rate: float | Schedule = 0.2
 
     def __post_init__(self) -> None:
