@@ -168,6 +168,7 @@ class TestInterrupt:
         code = """
             import signal, threading, time
             from thinned.kernels.pool import run
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
             caller, meeting, done = threading.get_ident(), threading.Barrier(2, timeout=30), []
 
             def work():
