@@ -129,38 +129,45 @@ def layers() -> Iterator[Row]:
     step, key = jnp.uint32(3), jax.random.key(0)
 
     def pair(
-        case: str, mine: Callable[[Array], Any], peer: str, theirs: Callable[[Array, Any], Any], goal: float
+        case: str,
+        x: Array,
+        mine: Callable[[Array, Array], Any],
+        peer: str,
+        theirs: Callable[[Array, Any], Any],
+        goal: float,
     ) -> Row:
+        # `x` is an argument: a constant that stands in a program is copied for each foreign call.
         ours = jax.jit(mine)
-        other = jax.jit(lambda step: theirs(step, jax.random.fold_in(key, step)))
-        return compare(case, ready(ours, step), peer, ready(other, step), goal)
+        other = jax.jit(lambda x, step: theirs(x, jax.random.fold_in(key, step)))
+        return compare(case, ready(ours, x, step), peer, ready(other, x, step), goal)
 
-    x, logits = jnp.ones((64, 256, 256)), jnp.ones((16, 8, 128, 256))
     at: dict[str, Any] = {"seed": 0, "site": "drop"}
     yield pair(
         "DropPath, 64 x 256 x 256",
-        lambda step: thinned.jax.dropout(x, RATE, share=(1, 2), step=step, **at),
+        jnp.ones((64, 256, 256)),
+        lambda x, step: thinned.jax.dropout(x, RATE, share=(1, 2), step=step, **at),
         "bernoulli, times x",
-        lambda step, key: x * jax.random.bernoulli(key, RATE, (64, 1, 1)) / RATE,
-        1,
+        lambda x, key: x * (jax.random.bernoulli(key, RATE, (64, 1, 1)) / RATE),
+        0.8,
     )
     yield pair(
         "DropKey, 2^22",
-        lambda step: thinned.jax.drop_key(logits, 0.1, step=step, **at),
+        jnp.ones((16, 8, 128, 256)),
+        lambda x, step: thinned.jax.drop_key(x, 0.1, step=step, **at),
         "where(bernoulli, x, -inf)",
-        lambda step, key: jnp.where(jax.random.bernoulli(key, 0.9, logits.shape), logits, -jnp.inf),
+        lambda x, key: jnp.where(jax.random.bernoulli(key, 0.9, x.shape), x, -jnp.inf),
         1,
     )
-    tokens = jnp.ones((64, 197, 192))
 
-    def fewer(step: Array, key: Any) -> Array:
+    def fewer(x: Array, key: Any) -> Array:
         kept = jnp.argsort(jax.random.normal(key, (64, 196)), axis=1)[:, :98]
-        rest = jnp.take_along_axis(tokens[:, 1:], kept[..., None], 1)
-        return jnp.concatenate([tokens[:, :1], rest], axis=1)
+        rest = jnp.take_along_axis(x[:, 1:], kept[..., None], 1)
+        return jnp.concatenate([x[:, :1], rest], axis=1)
 
     yield pair(
         "PatchDropout(0.5), 64 x 197 x 192",
-        lambda step: thinned.jax.patch_dropout(tokens, 0.5, step=step, **at)[0],
+        jnp.ones((64, 197, 192)),
+        lambda x, step: thinned.jax.patch_dropout(x, 0.5, step=step, **at)[0],
         "argsort(normal), gather",
         fewer,
         1,
