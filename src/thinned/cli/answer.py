@@ -13,6 +13,7 @@ from thinned.errors import RecordError
 from thinned.lab.comparison import Comparison, Metric, compare
 from thinned.lab.own_study import metrics_of
 from thinned.lab.progress import so_far
+from thinned.lab.reason import last_line
 from thinned.lab.records import Store
 from thinned.lab.statistics import Interval
 from thinned.lab.study import Result, Study
@@ -107,7 +108,7 @@ def failed(result: Result) -> str:
     """Which runs have no record, and why, in a line for each arm and reason."""
     groups: dict[tuple[str, str], list[int]] = {}
     for each in result.failures:
-        groups.setdefault((each.trial.arm, _in_a_line(each.reason)), []).append(each.trial.seed)
+        groups.setdefault((each.trial.arm, last_line(each.reason)), []).append(each.trial.seed)
     lines = [
         f"  {arm}, {'seed' if len(seeds) == 1 else 'seeds'} {spans(seeds)}: {why}"
         for (arm, why), seeds in list(groups.items())[:MOST_FAILURES]
@@ -118,15 +119,6 @@ def failed(result: Result) -> str:
     many = len(result.failures)
     head = f"{count(many, 'run')} failed, and the same command tries {'it' if many == 1 else 'them'} again:"
     return "\n".join([head, *lines])
-
-
-def _in_a_line(reason: str) -> str:
-    """Of a traceback the error, which may have several lines, of anything else the beginning."""
-    lines = reason.strip().splitlines() or ["no reason was given"]
-    if not lines[0].startswith("Traceback"):
-        return lines[0]
-    frames = [k for k, line in enumerate(lines) if line.startswith("  ")]
-    return " ".join(line.strip() for line in lines[max(frames, default=0) + 1 :])
 
 
 def document(result: Result, data: str, page: Path | None) -> dict[str, Any]:

@@ -16,24 +16,26 @@ class StraightThrough(Right):
         return x + (super().thinned(x) - x).detach()
 
 
-class _Once(torch.autograd.Function):
+class _Weighted(torch.autograd.Function):
+    """A product with a mask that is already scaled; what it is differentiated to, a subclass says."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(weight)
         return torch.where(weight != 0, x * weight, torch.zeros((), dtype=x.dtype))
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient * ctx.saved_tensors[0], None
+
+class _ByHand(Right):
+    """Has a backward pass of its own."""
+
+    product: type[_Weighted]
+
+    def apply_to(self, x: Tensor, mask: Tensor, factor: float) -> Tensor:
+        found: Tensor = self.product.apply(x, (mask * factor).to(x.dtype))  # type: ignore[no-untyped-call]
+        return found
 
 
-class _Redrawn(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(weight)
-        return torch.where(weight != 0, x * weight, torch.zeros((), dtype=x.dtype))
-
+class _Redrawn(_Weighted):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (weight,) = ctx.saved_tensors
@@ -41,31 +43,22 @@ class _Redrawn(torch.autograd.Function):
         return torch.where(kept, gradient * weight.max(), torch.zeros((), dtype=gradient.dtype)), None
 
 
-class RedrawsBackward(Right):
+class RedrawsBackward(_ByHand):
     """Draws another mask for the gradient."""
 
-    def apply_to(self, x: Tensor, mask: Tensor, factor: float) -> Tensor:  # noqa: D102
-        found: Tensor = _Redrawn.apply(x, (mask * factor).to(x.dtype))  # type: ignore[no-untyped-call]
-        return found
+    product = _Redrawn
 
 
-class _Unscaled(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(weight != 0)
-        return torch.where(weight != 0, x * weight, torch.zeros((), dtype=x.dtype))
-
+class _Unscaled(_Weighted):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient * ctx.saved_tensors[0], None
+        return gradient * (ctx.saved_tensors[0] != 0), None
 
 
-class ForgetsScaleBackward(Right):
+class ForgetsScaleBackward(_ByHand):
     """Scales the output, and not the gradient."""
 
-    def apply_to(self, x: Tensor, mask: Tensor, factor: float) -> Tensor:  # noqa: D102
-        found: Tensor = _Unscaled.apply(x, (mask * factor).to(x.dtype))  # type: ignore[no-untyped-call]
-        return found
+    product = _Unscaled
 
 
 class _Second(torch.autograd.Function):
@@ -78,23 +71,16 @@ class _Second(torch.autograd.Function):
         return second, None
 
 
-class _First(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(weight)
-        return torch.where(weight != 0, x * weight, torch.zeros((), dtype=x.dtype))
-
+class _First(_Weighted):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return _Second.apply(gradient, ctx.saved_tensors[0]), None  # type: ignore[no-untyped-call]
 
 
-class ForgetsScaleTwice(Right):
+class ForgetsScaleTwice(_ByHand):
     """Has a right gradient, whose own gradient has neither mask nor scale."""
 
-    def apply_to(self, x: Tensor, mask: Tensor, factor: float) -> Tensor:  # noqa: D102
-        found: Tensor = _First.apply(x, (mask * factor).to(x.dtype))  # type: ignore[no-untyped-call]
-        return found
+    product = _First
 
 
 class RedrawsWhenCompiled(RedrawsBackward):
@@ -106,9 +92,14 @@ class RedrawsWhenCompiled(RedrawsBackward):
         return Right.apply_to(self, x, mask, factor)
 
 
-class DifferentiatesOnce(Right):
+class _Once(_Weighted):
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * ctx.saved_tensors[0], None
+
+
+class DifferentiatesOnce(_ByHand):
     """Has a gradient that has none."""
 
-    def apply_to(self, x: Tensor, mask: Tensor, factor: float) -> Tensor:  # noqa: D102
-        found: Tensor = _Once.apply(x, (mask * factor).to(x.dtype))  # type: ignore[no-untyped-call]
-        return found
+    product = _Once
