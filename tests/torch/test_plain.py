@@ -43,14 +43,14 @@ class TestPlain:
         r = odd_values(place.shape, dtype, seed=1) if op == _kernel.ADD else None
         at = coordinates(address)
 
-        assert same(_kernel.thin(op, x, how, at, r), _plain.thin(op, x, how, at, r))
+        assert same(_kernel.thin(op, x, _kernel.ready(x, how), at, r), _plain.thin(op, x, how, at, r))
 
     @given(rate=RATES, dtype=st.sampled_from(DTYPES))
     def test_relu_gradient(self, rate, dtype):
         """From the output alone."""
         x, gradient = odd_values((70,), dtype), odd_values((70,), dtype, seed=1)
         how = plan((70,), rate)
-        y = _kernel.thin(_kernel.RELU, x, how, (1, 2, 3, 4))
+        y = _kernel.thin(_kernel.RELU, x, _kernel.ready(x, how), (1, 2, 3, 4))
 
         assert same(
             _kernel.relu_gradient(gradient, y, how.scale), _plain.relu_gradient(gradient, y, how.scale)
@@ -69,7 +69,7 @@ class TestPlain:
     @pytest.mark.parametrize("dtype", DTYPES, ids=name)
     def test_a_device_without_memory(self, dtype):
         """The meta device gives shapes."""
-        how = plan((2, 3), 0.5)
-        y = _kernel.thin(_kernel.DROP, torch.empty((2, 3), dtype=dtype, device="meta"), how, (0, 0, 0, 0))
+        x = torch.empty((2, 3), dtype=dtype, device="meta")
+        y = _kernel.thin(_kernel.DROP, x, _kernel.ready(x, plan((2, 3), 0.5)), (0, 0, 0, 0))
 
         assert (torch.Size([2, 3]), dtype, "meta") == (y.shape, y.dtype, y.device.type)

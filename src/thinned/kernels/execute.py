@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy.typing as npt
 
 from thinned.kernels import pool
 from thinned.kernels.block import ADD, DROP, RELU, Block, give, take
 from thinned.kernels.compiled import Kernel, kernel
+from thinned.kernels.memory import PIECES
 from thinned.mask.plan import Plan
-from thinned.mask.sharing import Rows
 from thinned.methods.law import bits
 
 __all__ = [
@@ -18,11 +18,12 @@ __all__ = [
     "DROP",
     "GRAIN",
     "RELU",
+    "Job",
     "Memory",
     "Team",
     "crew",
+    "ready",
     "relu_gradient",
-    "run",
     "thin",
     "together",
 ]
@@ -107,50 +108,67 @@ def thin(
     """
     x, y = _memory(x), _memory(y)
     added = None if residual is None else _memory(residual)
-    run(
-        op, x.dtype, x.address, None if added is None else added.address, y.address, x.size, plan, address,
-        threads, team, (x, y, added),
-    )  # fmt: skip
+    ready(plan, x.dtype, threads, team).run(
+        op, x.address, None if added is None else added.address, y.address, address, (x, y, added)
+    )
 
 
-def run(
-    op: int,
-    dtype: str,
-    x: int,
-    residual: int | None,
-    y: int,
-    size: int,
-    plan: Plan,
-    address: Coordinates,
-    threads: int,
-    team: Team,
-    owners: object,
-) -> None:
-    """`thin` for memory by its addresses: `size` values of `dtype` at `x`, `residual` and `y`, kept by `owners`."""
-    if not size:
-        return
-    grain = GRAIN * ASLEEP if team is crew else GRAIN
-    kernel, threads, rows, where, how = _job(plan, dtype, threads, grain)
-    seed, site, step, draw = address
-    block = take(
-        x, y if residual is None else residual, y, size, *where, op, x == y, *how, draw, site, step,
-        seed & 0xFFFFFFFF, seed >> 32,
-    )  # fmt: skip
-    together(kernel, block, threads, team, (rows, owners))
-    give(block)
+class Job:
+    """A plan made ready for a stored type and a team: what its calls have in common.
+
+    Args:
+        plan: the decisions.
+        dtype: float32, float64, bfloat16 or float16.
+        threads: at most so many, the caller's own among them.
+        team: who runs them.
+    """
+
+    __slots__ = ("_dtype", "_how", "_kernel", "_rows", "_team", "_threads", "_where", "plan")
+
+    def __init__(self, plan: Plan, dtype: str, threads: int, team: Team) -> None:
+        rows = plan.rows()
+        self.plan, self._rows, self._team = plan, rows, team
+        size = len(rows.bases) * rows.run
+        grain = GRAIN * ASLEEP if team is crew else GRAIN
+        self._threads, piece = cut(size, max(1, grain // max(1, rows.inner)), threads)
+        # Two stretches of words of the block.
+        self._where = size * rows.inner, rows.address, len(rows.bases)
+        self._how = rows.run, rows.inner, size, piece, 0, plan.threshold, bits(plan.scale)
+        # Compiled when it first runs: a device with kernels of its own asks for plans too.
+        self._dtype, self._kernel = dtype, cast("Kernel | None", None)
+
+    def run(
+        self, op: int, x: int, residual: int | None, y: int, address: Coordinates, owners: object
+    ) -> None:
+        """`thin` for memory by its addresses: as many values as the plan has at `x`, `residual` and `y`.
+
+        Args:
+            op: `DROP`, `RELU` or `ADD`.
+            x: where the input is.
+            residual: where what `ADD` adds is.
+            y: where the output is.
+            address: seed, site, step, draw.
+            owners: what keeps the memory alive.
+        """
+        if not self._where[0]:
+            return
+        seed, site, step, draw = address
+        block = take(
+            x, y if residual is None else residual, y, *self._where, op, x == y, *self._how, draw, site, step,
+            seed & 0xFFFFFFFF, seed >> 32,
+        )  # fmt: skip
+        found = self._kernel
+        if found is None:
+            found = self._kernel = kernel("thin", self._dtype)
+        if self._threads == 1:
+            found.call(block)
+        else:
+            self._team(found, block, self._threads, (self._rows, owners))
+        give(block)
 
 
-@lru_cache(maxsize=256)
-def _job(
-    plan: Plan, dtype: str, threads: int, grain: int
-) -> tuple[Kernel, int, Rows, tuple[int, ...], tuple[int, ...]]:
-    """What the calls of one plan have in common: kernel, threads, and two stretches of words of the block."""
-    rows = plan.rows()
-    size = len(rows.bases) * rows.run
-    threads, piece = cut(size, max(1, grain // rows.inner), threads)
-    where = rows.address, len(rows.bases)
-    how = rows.run, rows.inner, size, piece, 0, plan.threshold, bits(plan.scale)
-    return kernel("thin", dtype), threads, rows, where, how
+ready = lru_cache(maxsize=256)(Job)
+"""The job of a plan, a stored type, a number of threads and a team; a training loop asks for the same few again."""
 
 
 def relu_gradient(
@@ -184,9 +202,9 @@ def relu_gradient(
 
 
 def cut(size: int, grain: int, threads: int) -> tuple[int, int]:
-    """How many threads a size is worth, and the size of their pieces: four a thread, of a grain at least."""
+    """How many threads a size is worth, and the size of their pieces: `PIECES` a thread, of a grain at least."""
     threads = max(1, min(threads, size // (2 * grain)))
-    return threads, max(1, size if threads == 1 else max(grain, -(-size // (4 * threads))))
+    return threads, max(1, size if threads == 1 else max(grain, -(-size // (PIECES * threads))))
 
 
 def _memory(values: Values) -> Memory:

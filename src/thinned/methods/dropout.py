@@ -36,7 +36,7 @@ def plan(shape: Sequence[int], rate: SupportsFloat, share: Share = (), window: W
         >>> plan((2, 3, 8, 8), 0.25, share=(2, 3)).where.mask_shape
         (2, 3, 1, 1)
     """
-    if window is None and type(shape) is tuple and type(rate) in _PLAIN and _is_plain(share):
+    if window is None and isinstance(shape, tuple) and type(rate) in _PLAIN and _is_plain(share):
         return _kept(shape, cast(float, rate), cast(int, share))
     return _plan(shape, rate, share, window)
 
@@ -55,7 +55,7 @@ _PLAIN = (float, int)
 def _is_plain(share: Share) -> bool:
     """Whether equal values always mean the same: 1.0 is no axis, and a tensor may change."""
     if type(share) is tuple:
-        return all([type(axis) is int for axis in share])  # noqa: C419 - a generator takes twice as long
+        return not share or all([type(axis) is int for axis in share])  # noqa: C419 - a generator takes twice as long
     return type(share) is int
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from thinned.errors import DtypeError
-from thinned.kernels.execute import DROP, crew, run
+from thinned.kernels.execute import DROP, crew, ready
 from thinned.kernels.pool import default_threads
 from thinned.mask.address import coordinates
 from thinned.mask.sharing import Share, Window
@@ -68,10 +68,8 @@ def dropout(
         _check_out(x, out)
     target = out if out is not None and out.flags.c_contiguous else np.empty(x.shape, x.dtype)
     source = target if target is x else np.ascontiguousarray(x)
-    run(
-        DROP, dtype, _address(source), None, _address(target), x.size, how, where,
-        default_threads(), crew, (source, target),
-    )  # fmt: skip
+    job = ready(how, dtype, default_threads(), crew)
+    job.run(DROP, _address(source), None, _address(target), where, (source, target))
     if out is None:
         if x.flags.c_contiguous:
             return target

@@ -15,10 +15,9 @@ from thinned.mask.plan import Plan
 from thinned.mask.rate import LEVELS, scale
 from thinned.mask.sharing import Share, Window, layout, shared_axes
 from thinned.methods.dropout import plan
-from thinned.torch import _plain
+from thinned.torch import _kernel, _plain
 from thinned.torch._functional import thin
-from thinned.torch._kernel import _DTYPES, _TEAM, DROP, check_dtype
-from thinned.torch._kernel import thin as _thin
+from thinned.torch._kernel import _TEAM, DTYPES, check_dtype
 from thinned.torch._ticket import Coordinate, is_forward_mode, is_traced, ticket
 
 
@@ -176,18 +175,22 @@ def _examples(how: Plan) -> tuple[Plan, ...]:
     )
 
 
+def _thinned(weight: Tensor, own: Plan, where: Coordinates) -> Tensor:
+    """A matrix with one example's mask."""
+    weight = weight.unsqueeze(0)
+    return _kernel.thin(_kernel.DROP, weight, _kernel.ready(weight, own), where)[0]
+
+
 def _multiplied(x: Tensor, weight: Tensor, how: Plan, where: Coordinates) -> Tensor:
     y = x.new_empty(*x.shape[:2], weight.shape[0])
     if not y.numel() or not x.numel():
         return y.zero_()
     if x.shape[1] >= _MANY:
         for rows, out, own in zip(x, y, _examples(how), strict=True):
-            torch.mm(rows, _thin(DROP, weight.unsqueeze(0), own, where)[0].t(), out=out)
+            torch.mm(rows, _thinned(weight, own, where).t(), out=out)
         return y
     x, weight = x.contiguous(), weight.contiguous()
-    operands = Operands(
-        _DTYPES[x.dtype], x.data_ptr(), weight.data_ptr(), y.data_ptr(), owners=(x, weight, y)
-    )
+    operands = Operands(DTYPES[x.dtype], x.data_ptr(), weight.data_ptr(), y.data_ptr(), owners=(x, weight, y))
     multiply(operands, x.shape[1], how, where, threads=torch.get_num_threads(), team=_TEAM)
     return y
 
@@ -202,9 +205,9 @@ def _gradients(
     if x.shape[1] >= _MANY and gradient.numel() and x.numel():
         for place, (rows, slope, own) in enumerate(zip(x, gradient, _examples(how), strict=True)):
             if found[0] is not None:
-                torch.mm(slope, _thin(DROP, weight.unsqueeze(0), own, where)[0], out=found[0][place])
+                torch.mm(slope, _thinned(weight, own, where), out=found[0][place])
             if found[1] is not None:
-                found[1] += _thin(DROP, (slope.t() @ rows).unsqueeze(0), own, where)[0]
+                found[1] += _thinned(slope.t() @ rows, own, where)
     elif gradient.numel() and x.numel() and any(wanted):
         x, weight, gradient = x.contiguous(), weight.contiguous(), gradient.contiguous()
         found = [
@@ -212,7 +215,7 @@ def _gradients(
         ]
         dx, dw = (0 if value is None else value.data_ptr() for value in found)
         operands = Operands(
-            _DTYPES[x.dtype], x.data_ptr(), weight.data_ptr(), gradient.data_ptr(), dx, dw,
+            DTYPES[x.dtype], x.data_ptr(), weight.data_ptr(), gradient.data_ptr(), dx, dw,
             (x, weight, gradient, *found),
         )  # fmt: skip
         gradients(operands, x.shape[1], how, where, threads=torch.get_num_threads(), team=_TEAM)

@@ -1,15 +1,15 @@
 """Dropout of tensors at an address: pure functions."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from thinned.errors import DtypeError, WindowError
-from thinned.kernels.execute import Coordinates
+from thinned.kernels.execute import Coordinates, Job
 from thinned.mask.address import coordinates
-from thinned.mask.plan import Plan
 from thinned.mask.sharing import Share, Window, shared_axes
 from thinned.methods.dropout import plan
 from thinned.torch import _kernel, _operator, _plain
@@ -63,6 +63,8 @@ def dropout(
         Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15,
         2014, https://jmlr.org/papers/v15/srivastava14a.html. We differ: rescaling at training time.
     """
+    if out is None and window is None and not is_traced(x, rate, seed, site, step, draw):
+        return drop(x, cast(float, rate), coordinates(seed, site, step, draw), share)  # type: ignore[arg-type]
     address = (seed, site, step, draw)
     return (
         thin(x, rate, address, share, window) if out is None else _into(out, x, rate, address, share, window)
@@ -92,8 +94,8 @@ def relu_dropout(
     address = (seed, site, step, draw)
     if by_operator(x, rate, address, window) or is_forward_mode():
         return thin(torch.relu(x), rate, address, share, window)
-    how, where = plan(tuple(x.shape), cast(float, rate), share, window), checked(address)
-    return cast(Tensor, _ReluThin.apply(x, how, where))  # type: ignore[no-untyped-call]
+    job, where = _ready(x, rate, share, window), checked(address)
+    return cast(Tensor, _ReluThin.apply(x, job, where))  # type: ignore[no-untyped-call]
 
 
 def dropout_add(
@@ -124,8 +126,8 @@ def dropout_add(
         # In float32 for half types: one rounding, as in the fused kernel.
         exact = torch.float64 if x.dtype == torch.float64 else torch.float32
         return (residual.to(exact) + thin(x.to(exact), rate, address, share, window)).to(x.dtype)
-    how, where = plan(tuple(x.shape), cast(float, rate), share, window), checked(address)
-    return cast(Tensor, _ThinAdd.apply(x, residual, how, where))  # type: ignore[no-untyped-call]
+    job, where = _ready(x, rate, share, window), checked(address)
+    return cast(Tensor, _ThinAdd.apply(x, residual, job, where))  # type: ignore[no-untyped-call]
 
 
 def thin(
@@ -156,19 +158,19 @@ def drop(
     inplace: bool = False,
 ) -> Tensor:
     """The fast path in eager mode, for coordinates that are checked."""
-    how = plan(tuple(x.shape), rate, share, window)
+    job = _ready(x, rate, share, window)
     if inplace and is_forward_mode():
-        return x.copy_(cast(Tensor, _Thin.apply(x, how, where)))  # type: ignore[no-untyped-call]
+        return x.copy_(cast(Tensor, _Thin.apply(x, job, where)))  # type: ignore[no-untyped-call]
     if inplace:
         written = x._base if x._is_view() and x._base is not None else x
         if written.is_leaf and written.requires_grad and torch.is_grad_enabled():
             x.mul_(1)  # raises what autograd says of leaves, before a byte is written
-        return cast(Tensor, _ThinInPlace.apply(x, how, where))  # type: ignore[no-untyped-call]
-    if not (x.requires_grad and torch.is_grad_enabled()) and not is_forward_mode():
+        return cast(Tensor, _ThinInPlace.apply(x, job, where))  # type: ignore[no-untyped-call]
+    if not (x.requires_grad and _records()) and not is_forward_mode():
         return _kernel.thin(
-            _kernel.DROP, x, how, where
+            _kernel.DROP, x, job, where
         )  # nobody asks for a gradient: autograd costs as much again
-    return cast(Tensor, _apply_thin(_unwrap(x), how, where))
+    return cast(Tensor, _apply_thin(_unwrap(x), job, where))
 
 
 def _into(
@@ -188,9 +190,20 @@ def _into(
         )
     if by_operator(x, rate, address, window) or is_traced(out):
         return out.copy_(thin(x, rate, address, share, window))
-    how = plan(tuple(x.shape), cast(float, rate), share, window)
-    _kernel.thin_into(out, _kernel.DROP, x, how, checked(address))
+    _kernel.thin_into(out, _kernel.DROP, x, _ready(x, rate, share, window), checked(address))
     return out
+
+
+def _ready(x: Tensor, rate: float | Tensor, share: Share, window: Window | None) -> Job:
+    if window is None and share == () and type(rate) is float and x.dtype in _kernel.DTYPES:
+        return _usual(x.shape, rate, x.dtype, _threads())
+    return _kernel.ready(x, plan(x.shape, cast(float, rate), share, window))
+
+
+@lru_cache(maxsize=4096)
+def _usual(shape: tuple[int, ...], rate: float, dtype: torch.dtype, threads: int) -> Job:
+    """The job of a plan without shared axes: one look into a table where `plan` and `ready` take two."""
+    return _kernel.ready_for(dtype, plan(shape, rate), threads)
 
 
 def _check_like(x: Tensor, other: Tensor, what: str) -> None:
@@ -279,20 +292,21 @@ def ragged(x: Any, share: Share, window: object, drop: Callable[[Tensor], Tensor
     return torch.nested.nested_tensor_from_jagged(drop(x.values()), x.offsets(), x.lengths())
 
 
-def _again(x: Tensor, how: Plan, where: Coordinates) -> Tensor:
+def _again(x: Tensor, job: Job, where: Coordinates) -> Tensor:
     """A plan once more at its address: what a gradient is. Itself differentiable, and traceable."""
     if _is_legacy(x):  # autograd's is_grads_batched, which knows no operator
-        return _plain.thin(_kernel.DROP, x, how, where, None)
+        return _plain.thin(_kernel.DROP, x, job.plan, where, None)
     if is_traced(x):
-        layout = how.where
+        layout = job.plan.where
         seed, *rest = where
-        at = torch.tensor([signed(seed), *rest, how.threshold], dtype=torch.int64)
+        at = torch.tensor([signed(seed), *rest, job.plan.threshold], dtype=torch.int64)
         return thin_at(x, at, layout.shared, (layout.logical_shape, layout.index))
-    if torch.is_grad_enabled():
-        return cast(Tensor, _Thin.apply(x, how, where))  # type: ignore[no-untyped-call]
-    return _kernel.thin(_kernel.DROP, x, how, where)
+    if _records():
+        return cast(Tensor, _Thin.apply(x, job, where))  # type: ignore[no-untyped-call]
+    return _kernel.thin(_kernel.DROP, x, job, where)
 
 
+_records, _threads = torch.is_grad_enabled, torch.get_num_threads
 _is_legacy = torch._C._functorch.is_legacy_batchedtensor
 
 
@@ -300,9 +314,9 @@ class _Thin(torch.autograd.Function):
     """The fast path in eager mode: what `_operator.thin` does, without a dispatcher in between."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, how: Plan, where: Coordinates) -> Tensor:
-        ctx.address = how, where
-        return _kernel.thin(_kernel.DROP, x, how, where)
+    def forward(ctx: Any, x: Tensor, job: Job, where: Coordinates) -> Tensor:
+        ctx.address = job, where
+        return _kernel.thin(_kernel.DROP, x, job, where)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
@@ -322,9 +336,9 @@ class _ThinInPlace(torch.autograd.Function):
     """The same, written over its input."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, how: Plan, where: Coordinates) -> Tensor:
-        ctx.address = how, where
-        _kernel.thin_into(x, _kernel.DROP, x, how, where)
+    def forward(ctx: Any, x: Tensor, job: Job, where: Coordinates) -> Tensor:
+        ctx.address = job, where
+        _kernel.thin_into(x, _kernel.DROP, x, job, where)
         ctx.mark_dirty(x)
         return x
 
@@ -337,10 +351,10 @@ class _ReluThin(torch.autograd.Function):
     """Saves its output: an element above zero was positive and kept, which is all a gradient asks."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, how: Plan, where: Coordinates) -> Tensor:
-        result = _kernel.thin(_kernel.RELU, x, how, where)
+    def forward(ctx: Any, x: Tensor, job: Job, where: Coordinates) -> Tensor:
+        result = _kernel.thin(_kernel.RELU, x, job, where)
         ctx.save_for_backward(result)
-        ctx.scale = how.scale
+        ctx.scale = job.plan.scale
         return result
 
     @staticmethod
@@ -355,9 +369,9 @@ class _ThinAdd(torch.autograd.Function):
     """The residual's gradient is the gradient; the branch's is thinned."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, residual: Tensor, how: Plan, where: Coordinates) -> Tensor:
-        ctx.address = how, where
-        return _kernel.thin(_kernel.ADD, x, how, where, residual)
+    def forward(ctx: Any, x: Tensor, residual: Tensor, job: Job, where: Coordinates) -> Tensor:
+        ctx.address = job, where
+        return _kernel.thin(_kernel.ADD, x, job, where, residual)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:

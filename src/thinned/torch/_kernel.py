@@ -7,7 +7,8 @@ from torch import Tensor
 
 from thinned.errors import DtypeError
 from thinned.kernels import laws
-from thinned.kernels.execute import ADD, DROP, RELU, Coordinates, Memory, Team, crew, run
+from thinned.kernels.execute import ADD, DROP, RELU, Coordinates, Job, Memory, Team, crew
+from thinned.kernels.execute import ready as _ready
 from thinned.kernels.execute import relu_gradient as _relu_gradient
 from thinned.kernels.openmp import team
 from thinned.kernels.pages import LEAST, ask_for_large
@@ -15,14 +16,21 @@ from thinned.mask.plan import Plan
 from thinned.methods.law import LawPlan
 from thinned.torch import _gpu, _plain
 
-__all__ = ["ADD", "DROP", "RELU", "check_dtype", "drawn", "law", "relu_gradient", "thin"]
+__all__ = [
+    "ADD", "DROP", "DTYPES", "RELU", "check_dtype", "drawn", "law", "ready", "ready_for", "relu_gradient", "thin",
+]  # fmt: skip
 
-_DTYPES = {
+DTYPES = {
     torch.float32: "float32",
     torch.float64: "float64",
     torch.bfloat16: "bfloat16",
     torch.float16: "float16",
 }
+"""What kernels store, by their names of it."""
+
+
+# By names of our own: between two kernels each attribute on the way to them is looked up in cold memory.
+_STRIDED, _empty_like = torch.strided, torch.empty_like
 
 
 def check_dtype(x: Tensor) -> None:
@@ -31,7 +39,7 @@ def check_dtype(x: Tensor) -> None:
     Raises:
         DtypeError: not one of float32, float64, bfloat16, float16, or not dense.
     """
-    if x.dtype not in _DTYPES:
+    if x.dtype not in DTYPES:
         hint = "; drop from torch.view_as_real(x)" if x.is_complex() else "; convert it with x.float()"
         raise DtypeError(
             f"expected a tensor of float32, float64, bfloat16 or float16; got {x.dtype} of shape "
@@ -44,17 +52,37 @@ def check_dtype(x: Tensor) -> None:
         )
 
 
-def thin(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Tensor | None = None) -> Tensor:
-    """`y = k x s` and its fused forms, in a fresh tensor with the memory format of `x`."""
+def ready(x: Tensor, how: Plan) -> Job:
+    """A plan made ready for tensors like `x`."""
     check_dtype(x)
+    return ready_for(x.dtype, how, torch.get_num_threads())
+
+
+def ready_for(dtype: torch.dtype, how: Plan, threads: int) -> Job:
+    """A plan made ready for tensors of one of `DTYPES`, and at most so many threads."""
+    return _ready(how, DTYPES[dtype], threads, _TEAM)
+
+
+def thin(op: int, x: Tensor, job: Job, address: Coordinates, residual: Tensor | None = None) -> Tensor:
+    """`y = k x s` and its fused forms, in a fresh tensor with the memory format of `x`.
+
+    Args:
+        op: `DROP`, `RELU` or `ADD`.
+        x: what is thinned.
+        job: made ready for tensors like `x`.
+        address: seed, site, step, draw.
+        residual: what `ADD` adds, like `x`.
+    """
+    if x.layout is not _STRIDED:
+        check_dtype(x)
     if not x.is_cpu:
-        return _elsewhere(op, x, how, address, residual)
-    source = _whole(x)
+        return _elsewhere(op, x, job.plan, address, residual)
+    source = x if x.is_contiguous() and not x.is_neg() else _whole(x)
     result = _fresh(source)
     added = None if residual is None else _whole(residual)
-    run(
-        op, _DTYPES[x.dtype], source.data_ptr(), None if added is None else added.data_ptr(), result.data_ptr(),
-        source.numel(), how, address, torch.get_num_threads(), _TEAM, (source, result, added),
+    job.run(
+        op, source.data_ptr(), None if added is None else added.data_ptr(), result.data_ptr(), address,
+        (source, result, added),
     )  # fmt: skip
     return result if source is x else torch.empty_like(x).copy_(result)
 
@@ -69,17 +97,15 @@ def _elsewhere(op: int, x: Tensor, how: Plan, address: Coordinates, residual: Te
     return result if source is x else torch.empty_like(x).copy_(result)
 
 
-def thin_into(out: Tensor, op: int, x: Tensor, how: Plan, address: Coordinates) -> None:
+def thin_into(out: Tensor, op: int, x: Tensor, job: Job, address: Coordinates) -> None:
     """`thin` written into a tensor like `x`, or over `x` itself."""
-    check_dtype(x)
+    if x.layout is not _STRIDED:
+        check_dtype(x)
     apart = out.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
     if x.is_cpu and _whole(x) is x and _whole(out) is out and (apart or out is x):
-        run(
-            op, _DTYPES[x.dtype], x.data_ptr(), None, out.data_ptr(), x.numel(), how, address,
-            torch.get_num_threads(), _TEAM, (x, out),
-        )  # fmt: skip
+        job.run(op, x.data_ptr(), None, out.data_ptr(), address, (x, out))
     else:
-        out.copy_(thin(op, x, how, address))
+        out.copy_(thin(op, x, job, address))
 
 
 def law(x: Tensor, how: LawPlan, address: Coordinates) -> Tensor:
@@ -90,7 +116,7 @@ def law(x: Tensor, how: LawPlan, address: Coordinates) -> Tensor:
     source = _whole(x)
     result = _fresh(source)
     laws.run(
-        _DTYPES[x.dtype], source.data_ptr(), result.data_ptr(), x.numel(), how, address,
+        DTYPES[x.dtype], source.data_ptr(), result.data_ptr(), x.numel(), how, address,
         threads=torch.get_num_threads(), team=_TEAM, owners=(source, result),
     )  # fmt: skip
     return result if source is x else torch.empty_like(x).copy_(result)
@@ -101,7 +127,7 @@ def drawn(result: Tensor, how: LawPlan, address: Coordinates) -> Tensor:
     if not result.is_cpu:
         return result.copy_(_plain.law(result, how, address))
     laws.run(
-        _DTYPES[result.dtype], result.data_ptr(), result.data_ptr(), result.numel(), how, address,
+        DTYPES[result.dtype], result.data_ptr(), result.data_ptr(), result.numel(), how, address,
         threads=torch.get_num_threads(), team=_TEAM, owners=(result,),
     )  # fmt: skip
     return result
@@ -126,7 +152,7 @@ def relu_gradient(gradient: Tensor, output: Tensor, scale: float) -> Tensor:
 
 def _fresh(x: Tensor) -> Tensor:
     """A tensor like `x` that is about to be written throughout."""
-    result = torch.empty_like(x)
+    result = _empty_like(x)
     size = result.nbytes
     if size >= LEAST:
         ask_for_large(result.data_ptr(), size)
@@ -139,7 +165,7 @@ def _whole(x: Tensor) -> Tensor:
 
 
 def _memory(x: Tensor) -> Memory:
-    return Memory(_DTYPES[x.dtype], x.data_ptr(), x.numel(), x)
+    return Memory(DTYPES[x.dtype], x.data_ptr(), x.numel(), x)
 
 
 def _openmp_team() -> Team:

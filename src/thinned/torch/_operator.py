@@ -39,7 +39,7 @@ def thin(
     address, level, window = _read(x, ticket, global_shape, starts, id_axes)
     level = min(max(level, 0), LEVELS)
     how = Plan(layout(x.shape, tuple(share), window), level, scale(level))
-    return _kernel.thin(_kernel.DROP, x, how, address)
+    return _kernel.thin(_kernel.DROP, x, _kernel.ready(x, how), address)
 
 
 @torch.library.custom_op("thinned::law", mutates_args=())

@@ -112,7 +112,8 @@ def _forward(z: Tensor, bias: Tensor | None, masks: Masks, step: int, draw: int)
     for n, (seed, rate) in enumerate(zip(masks.seeds, masks.rates, strict=True)):
         where: Coordinates = (seed, masks.site, step, draw)
         if rate:
-            _kernel.thin_into(y[n], _kernel.RELU, z[n], plan(tuple(z.shape[1:]), rate), where)
+            job = _kernel.ready(z, plan(tuple(z.shape[1:]), rate))
+            _kernel.thin_into(y[n], _kernel.RELU, z[n], job, where)
         else:
             torch.clamp_min(z[n], 0, out=y[n])
     return y

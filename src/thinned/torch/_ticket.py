@@ -19,15 +19,16 @@ _SMALL = {"seed": 1 << 63, "site": 1 << 32, "step": 1 << 32, "draw": 1 << 16}
 
 def is_traced(x: Tensor, *values: Any) -> bool:
     """Whether the registered operator must be used: something traces, or a coordinate is a tensor."""
-    if torch.compiler.is_compiling() or type(x) not in _PLAIN or x.is_nested:
+    if type(x) not in _PLAIN or x.is_nested or _compiling():
         return True
     for value in values:  # any() would take a microsecond for its generator
-        if isinstance(value, Tensor):
+        if type(value) not in _NUMBERS and isinstance(value, Tensor):
             return True
     return _transformation() is not None or _dispatch_modes() > 0 or _tracing() is not None
 
 
 # By names of our own: in a small call each attribute on the way to them is looked up in cold memory.
+_compiling, _forward_mode = torch.compiler.is_dynamo_compiling, torch.autograd.forward_ad
 _transformation = torch._C._functorch.peek_interpreter_stack
 _dispatch_modes = torch._C._len_torch_dispatch_stack
 _tracing = torch._C._get_tracing_state
@@ -35,10 +36,11 @@ _tracing = torch._C._get_tracing_state
 
 def is_forward_mode() -> bool:
     """Whether there may be tangents, which neither fused functions nor registered operators pass on."""
-    return torch.autograd.forward_ad._current_level >= 0
+    return _forward_mode._current_level >= 0
 
 
 _PLAIN = (Tensor, torch.nn.Parameter)
+_NUMBERS = (int, float)
 _FIRST = 0.5 / LEVELS
 """Rates above it, and as far below 1, have a threshold that is neither none nor all."""
 
