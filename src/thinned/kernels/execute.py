@@ -22,6 +22,7 @@ __all__ = [
     "Memory",
     "Team",
     "crew",
+    "own_threads",
     "ready",
     "relu_gradient",
     "thin",
@@ -73,6 +74,11 @@ def crew(kernel: Kernel, block: Block, threads: int, owners: object) -> None:
         kernel.call(block)
 
     pool.run(work, threads)
+
+
+def own_threads(size: int) -> int:
+    """How many of our own threads so many elements are given: one where waking others is not worth the asking."""
+    return pool.default_threads() if size >= 2 * GRAIN * ASLEEP else 1
 
 
 def together(kernel: Kernel, block: Block, threads: int, team: Team, owners: object) -> None:

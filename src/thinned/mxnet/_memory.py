@@ -12,8 +12,7 @@ from mxnet.ndarray.ndarray import _DTYPE_NP_TO_MX
 
 import thinned.kernels.execute as kernels
 from thinned.errors import DtypeError
-from thinned.kernels.execute import DROP, Coordinates, Memory
-from thinned.kernels.pool import default_threads
+from thinned.kernels.execute import DROP, Coordinates, Memory, own_threads
 from thinned.mask.plan import Plan
 from thinned.methods.dropout import plan
 
@@ -76,7 +75,7 @@ def thin_into(
     """The kernel on addresses of memory."""
     kernels.thin(
         DROP, Memory(dtype, x, size, owner), Memory(dtype, y, size, owner), how, address,
-        threads=default_threads(),
+        threads=own_threads(size),
     )  # fmt: skip
 
 
