@@ -4,14 +4,17 @@ Runs in MXNet's own environment: `make bench-mxnet`. Both sides are waited for w
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import mxnet as mx
 from measure import Row, compare, run
 from mxnet import autograd, gluon
 
 import thinned.mxnet
+from thinned.mxnet import _gradient, _operator
 
 POWERS = (16, 20, 24)
 
@@ -52,11 +55,24 @@ def rows(what: str, call: Any, hybrid: bool) -> Iterator[Row]:
         )
 
 
+def dispatch() -> Iterator[Row]:
+    """How long MXNet takes to call an operator that is not its own, and that does nothing."""
+    with mock.patch.object(_operator, "run"), mock.patch.object(_gradient, "run"):
+        for what, call, hybrid in (
+            ("forward", once, True),
+            ("forward + backward", both, False),
+            ("forward + backward", both, True),
+        ):
+            row = next(rows(what, call, hybrid))
+            yield replace(row, case=f"{row.case}, nothing drawn", goal=0)
+
+
 CASES = {
     "forward": partial(rows, "forward", once, False),
     "forward-hybrid": partial(rows, "forward", once, True),
     "backward": partial(rows, "forward + backward", both, False),
     "backward-hybrid": partial(rows, "forward + backward", both, True),
+    "dispatch": dispatch,
 }
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from tests.strategies import RATES, addresses, places
 from thinned.errors import DtypeError, RateError
 from thinned.mask import keep, threshold
 from thinned.mask.rate import scale
-from thinned.numpy import dropout
+from thinned.numpy import _functional, dropout
+from thinned.numpy._functional import _ask_address, _read_address, _reads
 
 
 def expected(x, rate, place, address):
@@ -95,6 +96,25 @@ class TestErrors:
         """The kernel reads this machine's; the message says how to get there."""
         with pytest.raises(DtypeError, match=r"byte order; got >f4; convert it with x.astype\('float32'\)"):
             dropout(np.ones(3, ">f4"), 0.5, seed=0)
+
+
+class TestAddress:
+    """Where an array's values are."""
+
+    def test_read_from_the_object(self, tmp_path):
+        """As NumPy says, of views, empty arrays and subclasses."""
+        x = np.arange(24.0).reshape(2, 3, 4)
+        mapped = np.memmap(tmp_path / "x", np.float32, "w+", shape=(100,))
+        arrays = [x, x[1:, ::2], x.T, np.zeros((0, 3)), np.float32(1) + np.zeros(()), mapped, mapped[7:]]
+
+        assert [_read_address(a) for a in arrays] == [_ask_address(a) for a in arrays]
+
+    def test_asked_where_objects_are_laid_out_otherwise(self, monkeypatch):
+        """Which is tried with arrays, once."""
+        assert _reads()
+        monkeypatch.setattr(_functional, "_POINTER", _functional._POINTER + 8)
+
+        assert not _reads()
 
 
 class TestOut:
