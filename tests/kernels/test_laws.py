@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from tests.kernels.arrays import DTYPES, HALVES, random_stored
 from tests.strategies import RATES, addresses, places
-from thinned.kernels import laws, pool
+from thinned.kernels import execute, laws, pool
 from thinned.kernels.noise import BLOCK
 from thinned.mask import Address, normal, threshold, uniform
 from thinned.mask.sharing import layout
@@ -57,7 +57,6 @@ def run(setting, dtype, x, where, address, *, threads=1, in_place=False):
         dtype.name,
         source.__array_interface__["data"][0],
         y.__array_interface__["data"][0],
-        x.size,
         LawPlan(where, THIN, 0, setting),
         (at.seed, at.site, at.step, at.draw),
         threads=threads,
@@ -107,7 +106,7 @@ def check(setting, dtype, shape, *, share=(), window=None, address=WHERE, **how)
 
 def small_pieces():
     """Make pieces so small that every test has several."""
-    return mock.patch.object(laws, "GRAIN", 1)
+    return mock.patch.object(execute, "GRAIN", 1)
 
 
 class TestBits:
@@ -139,9 +138,9 @@ class TestBits:
         """Pieces of the real size, by the real crew."""
         calls = []
         with mock.patch.object(pool, "run", lambda work, threads: calls.append(threads) or work()):
-            check(setting, DTYPES[0], (laws.GRAIN * 8 * 4 + 3,), threads=2)
+            check(setting, DTYPES[0], (execute.GRAIN * 8 * 4 + 3,), threads=2)
         assert 2 in calls
-        check(setting, DTYPES[0], (laws.GRAIN * 8 * 4 + 3,), threads=2)
+        check(setting, DTYPES[0], (execute.GRAIN * 8 * 4 + 3,), threads=2)
 
     @EACH_SETTING
     @EACH_DTYPE

@@ -24,7 +24,7 @@ def drawn(law, amount, x):
     values, y = np.full(N, x), np.empty(N)
     how = plan((N,), law, amount)
     at = (5, 6, 7, 8)
-    laws.run("float64", values.ctypes.data, y.ctypes.data, N, how, at, threads=1, owners=(values, y))
+    laws.run("float64", values.ctypes.data, y.ctypes.data, how, at, threads=1, owners=(values, y))
     return y
 
 

@@ -3,12 +3,11 @@
 The words are addresses, sizes and numbers, `SCALE` the bits of a float64. Threads take pieces by an atomic counter
 in the block, `NEXT`, so one that comes late finds nothing left and delays nobody.
 
-Numba keeps compiled code by the age of its file alone: touch `cpu.py` and `jax/_handler.py` when the order here
-changes.
+Numba keeps compiled code by the age of its file alone: touch `cpu.py`, `noise.py`, `entry.py` and `jax/_handler.py`
+when the order here changes.
 """
 
 import ctypes
-import struct
 
 DROP, RELU, ADD = 0, 1, 2
 """What `OP` says: y = k x s;  y = k relu(x) s;  y = k x s + r."""
@@ -22,25 +21,3 @@ COUNT = 20
 
 Block = ctypes.Array[ctypes.c_int64]
 """The type of a block."""
-
-_Words = ctypes.c_int64 * COUNT
-_pack_into = struct.Struct(f"={COUNT}q").pack_into
-_spare: list[Block] = []
-
-
-def take(*words: int) -> Block:
-    """A block with all its words, in the order above: signed 64-bit integers. `give` it back after the call.
-
-    Making and freeing an object of ctypes takes some microseconds in cold memory, as long as thinning a small
-    tensor; blocks go round instead. Where an exception comes between, the block is simply never used again.
-    """
-    try:
-        block = _spare.pop()
-    except IndexError:
-        block = _Words()
-    _pack_into(block, 0, *words)
-    return block
-
-
-give = _spare.append
-"""Hand a block back that no thread reads any more."""

@@ -145,7 +145,7 @@ def _run(block, stored, factor):
     own = np.empty(whole + SLACK if task == SAMPLES else 0, np.uint16)
 
     parts = (word[SIZE] + word[PIECE] - 1) // word[PIECE]
-    part = claim(block + 8 * NEXT, parts, -1)
+    part = claim(block + 8 * NEXT, parts, int64(-1))
     while part < parts:
         low = part * word[PIECE]
         for piece in range(low, min(low + word[PIECE], word[SIZE])):

@@ -67,16 +67,47 @@ def kernel(name: str, dtype: str) -> Kernel:
 @cache  # twice: the outer cache lets two threads that come at once both in
 def _kernel(name: str, dtype: str) -> Kernel:
     home = importlib.import_module(f"thinned.kernels.{_HOMES[name]}")
-    function = home.KERNELS[name][dtype]
     with install_listener("numba:compile", _Notice(f"{name!r} for {dtype}")):
-        try:
-            return _compiled(function, on_disk=True)
-        except Exception:
-            # No folder to keep it in, a full disk, a damaged file: that costs time, not correctness.
-            return _compiled_anew(function)
+        code = _built(home.KERNELS[name][dtype], _for_c)
+    return Kernel(code.address, _Prototype(code.address), code)
 
 
-def _compiled_anew(function: Any) -> Kernel:
+def entry() -> Callable[..., None]:
+    """`entry.enter`, compiled for Python's integers; kept as kernels are. It releases the GIL."""
+    with _lock:
+        return _entry()
+
+
+@cache
+def _entry() -> Callable[..., None]:
+    home = importlib.import_module("thinned.kernels.entry")
+
+    def for_python(function: Any, on_disk: bool) -> Any:
+        return numba.njit(home.SIGNATURE, nogil=True, error_model="numpy", cache=on_disk)(function)
+
+    found: Callable[..., None] = _built(
+        home.enter, for_python
+    )  # a sixth of a second, which nobody need be told of
+    return found
+
+
+_Make = Callable[[Any, bool], Any]
+"""Compiles a function, and keeps it on disk or not."""
+
+
+def _for_c(function: Any, on_disk: bool) -> Any:
+    return numba.cfunc(_SIGNATURE, error_model="numpy", cache=on_disk)(function)
+
+
+def _built(function: Any, make: _Make) -> Any:
+    try:
+        return _compiled(function, make, on_disk=True)
+    except Exception:
+        # No folder to keep it in, a full disk, a damaged file: that costs time, not correctness.
+        return _compiled_anew(function, make)
+
+
+def _compiled_anew(function: Any, make: _Make) -> Any:
     """Forget what the disk has, and put a good one in its place; where that cannot be, keep none.
 
     Numba reads a damaged index before it writes the next one, so left to itself it would never mend it.
@@ -84,15 +115,14 @@ def _compiled_anew(function: Any) -> Kernel:
     try:
         cache: Any = FunctionCache  # Numba has no types
         cache(function).flush()
-        return _compiled(function, on_disk=True)
+        return _compiled(function, make, on_disk=True)
     except Exception:  # a kernel's own error comes up again
-        return _compiled(function, on_disk=False)
+        return _compiled(function, make, on_disk=False)
 
 
-def _compiled(function: Any, *, on_disk: bool) -> Kernel:
+def _compiled(function: Any, make: _Make, *, on_disk: bool) -> Any:
     with global_compiler_lock, _interleaved():
-        code: Any = numba.cfunc(_SIGNATURE, error_model="numpy", cache=on_disk)(function)
-    return Kernel(code.address, _Prototype(code.address), code)
+        return make(function, on_disk)
 
 
 @contextmanager

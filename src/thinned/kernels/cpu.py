@@ -160,11 +160,12 @@ def _part(op, x, r, y, stored, start, count, halves, level, scale, spare):
         pointer(spare + _VALUES + 8 * GROUP, stored),
         pointer(spare + _VALUES + 16 * GROUP, stored),
     )
-    _copy(values, 0, x, start, count)
+    none = int64(0)  # of one type with other places: a literal would have everything compiled once more
+    _copy(values, none, x, start, count)
     if op != DROP and op != RELU:  # noqa: PLR1714 - Numba makes a tuple of the other form
-        _copy(second, 0, r, start, count)
-    _single(op, values, second, third, 0, halves, level, scale, spare)
-    _copy(y, start, third, 0, count)
+        _copy(second, none, r, start, count)
+    _single(op, values, second, third, none, halves, level, scale, spare)
+    _copy(y, start, third, none, count)
 
 
 @njit(nogil=True)
@@ -191,7 +192,7 @@ def _thin(op, x, r, y, stored, bases, run, inner, low, high, level, scale, draw,
         c1 = uint64(element >> 35) + (draw << uint64(16))
         if inner == 1 and lane == 0 and left >= GROUP:
             if waiting:
-                _part(op, x, r, y, stored, start, waiting, spare + _USED, level, scale, spare)
+                _part(op, x, r, y, stored, start, int64(waiting), spare + _USED, level, scale, spare)
                 start, waiting = start + waiting, 0
             call, end = uint64(block), start + left - left % GROUP
             if op == DROP:
@@ -220,7 +221,7 @@ def _thin(op, x, r, y, stored, bases, run, inner, low, high, level, scale, draw,
             if op == DROP and copies >= 4 * GROUP and drawn[lane + i] < level:
                 # Nothing is read of a long stretch that is dropped as a whole.
                 if waiting:
-                    _part(op, x, r, y, stored, start, waiting, spare + _USED, level, scale, spare)
+                    _part(op, x, r, y, stored, start, int64(waiting), spare + _USED, level, scale, spare)
                     start, waiting = start + waiting, 0
                 carray(y, start + copies)[start:] = 0
                 start += copies
@@ -237,7 +238,7 @@ def _thin(op, x, r, y, stored, bases, run, inner, low, high, level, scale, draw,
                 waiting = 0 if full else waiting + some
         position += count
     if waiting:
-        _part(op, x, r, y, stored, start, waiting, spare + _USED, level, scale, spare)
+        _part(op, x, r, y, stored, start, int64(waiting), spare + _USED, level, scale, spare)
 
 
 @njit(nogil=True)
@@ -265,7 +266,7 @@ def _run_thin(block, stored, factor):
     x, r, y = pointer(word[slot.X], stored), pointer(word[slot.R], stored), pointer(word[slot.Y], stored)
     bases = carray(pointer(word[slot.BASES], int64), word[slot.ROWS])
     pieces = (word[slot.SIZE] + word[slot.PIECE] - 1) // word[slot.PIECE]
-    piece = claim(block + 8 * slot.NEXT, pieces, -1)
+    piece = claim(block + 8 * slot.NEXT, pieces, int64(-1))
     while piece < pieces:
         low = piece * word[slot.PIECE]
         high = min(low + word[slot.PIECE], word[slot.SIZE])
@@ -284,7 +285,7 @@ def _run_relu_gradient(block, stored, factor):
     gradient, output = pointer(word[slot.X], stored), pointer(word[slot.R], stored)
     result = pointer(word[slot.Y], stored)
     pieces = (word[slot.SIZE] + word[slot.PIECE] - 1) // word[slot.PIECE]
-    piece = claim(block + 8 * slot.NEXT, pieces, -1)
+    piece = claim(block + 8 * slot.NEXT, pieces, int64(-1))
     while piece < pieces:
         low = piece * word[slot.PIECE]
         high = min(low + word[slot.PIECE], word[slot.SIZE])

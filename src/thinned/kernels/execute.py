@@ -1,16 +1,20 @@
 """Run a plan on memory: the one door between front ends and the CPU kernels."""
 
-from collections.abc import Callable
+import ctypes
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy.typing as npt
 
+from thinned.kernels import block as slot
 from thinned.kernels import pool
-from thinned.kernels.block import ADD, DROP, RELU, Block, give, take
-from thinned.kernels.compiled import Kernel, kernel
+from thinned.kernels.block import ADD, DROP, RELU, Block
+from thinned.kernels.compiled import Kernel, entry, kernel
+from thinned.kernels.entry import COUNT, KERNEL, TEAM, THREADS
 from thinned.kernels.memory import PIECES
 from thinned.mask.plan import Plan
+from thinned.mask.sharing import Rows
 from thinned.methods.law import bits
 
 __all__ = [
@@ -22,6 +26,8 @@ __all__ = [
     "Memory",
     "Team",
     "crew",
+    "cut",
+    "in_rows",
     "own_threads",
     "ready",
     "relu_gradient",
@@ -38,11 +44,24 @@ ASLEEP = 8
 Coordinates = tuple[int, int, int, int]
 """Seed, site, step, draw: checked integers."""
 
-Team = Callable[[Kernel, Block, int, object], None]
-"""Runs a kernel on a block on at most so many threads at once, and returns when all of it is done.
 
-The last argument keeps alive what the block points to: a helper may still write where its caller was interrupted.
-"""
+class Team(Protocol):
+    """Threads that work on a block together."""
+
+    @property
+    def parallel(self) -> int:
+        """The address of a function like `GOMP_parallel`, by which compiled code has them start; 0 without one."""
+
+    def __call__(self, kernel: Kernel, block: Block, threads: int, owners: object) -> None:
+        """Run a kernel on a block on at most so many threads at once, and return when all of it is done.
+
+        The last argument keeps alive what the block points to: a helper may still write where its caller was
+        interrupted.
+        """
+
+    def __hash__(self) -> int:
+        """Jobs are found again by their team."""
+
 
 _STORED = {"float32": "float32", "float64": "float64", "uint16": "bfloat16", "int16": "float16"}
 
@@ -67,13 +86,20 @@ Values = Memory | npt.NDArray[Any]
 """Memory, or a contiguous array; half types come in arrays of integers, bfloat16 as uint16, float16 as int16."""
 
 
-def crew(kernel: Kernel, block: Block, threads: int, owners: object) -> None:
+class _Crew:
     """The team of our own threads."""
 
-    def work(_: object = owners) -> None:
-        kernel.call(block)
+    parallel = 0
 
-    pool.run(work, threads)
+    def __call__(self, kernel: Kernel, block: Block, threads: int, owners: object) -> None:
+        def work(_: object = owners) -> None:
+            kernel.call(block)
+
+        pool.run(work, threads)
+
+
+crew = _Crew()
+"""The team of our own threads."""
 
 
 def own_threads(size: int) -> int:
@@ -120,7 +146,90 @@ def thin(
 
 
 class Job:
-    """A plan made ready for a stored type and a team: what its calls have in common.
+    """A kernel with all that its calls have in common, ready to run.
+
+    Args:
+        name: of the kernel, and the dtype that it stores.
+        words: of its block, by their places; the others are 0, or differ from call to call.
+        threads: at most so many, the caller's own among them.
+        team: who runs them.
+        owners: what keeps alive what the words point to.
+        plan: of `thin`, what the words were made of.
+    """
+
+    __slots__ = (
+        "_at",
+        "_empty",
+        "_enter",
+        "_kernel",
+        "_known",
+        "_name",
+        "_owners",
+        "_team",
+        "_threads",
+        "plan",
+    )
+
+    def __init__(
+        self,
+        name: tuple[str, str],
+        words: Mapping[int, int],
+        threads: int,
+        team: Team,
+        owners: object = None,
+        plan: Plan | None = None,
+    ) -> None:
+        self._name, self._threads, self._team, self._owners = name, threads, team, owners
+        self.plan = cast(Plan, plan)
+        self._known = (ctypes.c_int64 * COUNT)()
+        for place, word in {**words, THREADS: threads}.items():
+            self._known[place] = word
+        self._at, self._empty = ctypes.addressof(self._known), not words[slot.ELEMENTS]
+        # Compiled when it first runs: a device with kernels of its own asks for plans too.
+        self._kernel: Kernel | None = None
+        self._enter: Callable[..., None] | None = None
+
+    def run(
+        self, op: int, x: int, residual: int | None, y: int, address: Coordinates, owners: object
+    ) -> None:
+        """Call the kernel on memory by its addresses: as many values as its plan has at `x`, `residual` and `y`.
+
+        Args:
+            op: what the kernel is to do: `DROP`, `RELU` or `ADD` of `thin`.
+            x: where the input is.
+            residual: where the second input is, what `ADD` adds; None where there is none.
+            y: where the output is; may be `x`.
+            address: seed, site, step, draw.
+            owners: what keeps the memory alive.
+        """
+        if self._empty:
+            return
+        enter = self._enter or self._load()
+        seed, site, step, draw = address
+        r = y if residual is None else residual
+        if self._threads == 1 or self._team.parallel:
+            enter(self._at, op, x, r, y, draw, site, step, seed & 0xFFFFFFFF, seed >> 32)
+            return
+        block = _Words.from_buffer_copy(self._known)
+        block[slot.X], block[slot.R], block[slot.Y], block[slot.OP] = x, r, y, op
+        block[slot.IN_PLACE] *= x == y
+        block[slot.DRAW], block[slot.SITE], block[slot.STEP] = draw, site, step
+        block[slot.KEY0], block[slot.KEY1] = seed & 0xFFFFFFFF, seed >> 32
+        self._team(cast(Kernel, self._kernel), block, self._threads, (self, owners))
+
+    def _load(self) -> Callable[..., None]:
+        self._kernel = kernel(*self._name)
+        self._known[KERNEL], self._known[TEAM] = self._kernel.address, self._team.parallel
+        self._enter = found = entry()
+        return found
+
+
+_Words = ctypes.c_int64 * slot.COUNT
+
+
+@lru_cache(maxsize=256)
+def ready(plan: Plan, dtype: str, threads: int, team: Team) -> Job:
+    """The job of a plan; a training loop asks for the same few again and again.
 
     Args:
         plan: the decisions.
@@ -128,53 +237,20 @@ class Job:
         threads: at most so many, the caller's own among them.
         team: who runs them.
     """
-
-    __slots__ = ("_dtype", "_how", "_kernel", "_rows", "_team", "_threads", "_where", "plan")
-
-    def __init__(self, plan: Plan, dtype: str, threads: int, team: Team) -> None:
-        rows = plan.rows()
-        self.plan, self._rows, self._team = plan, rows, team
-        size = len(rows.bases) * rows.run
-        grain = GRAIN * ASLEEP if team is crew else GRAIN
-        self._threads, piece = cut(size, max(1, grain // max(1, rows.inner)), threads)
-        # Two stretches of words of the block.
-        self._where = size * rows.inner, rows.address, len(rows.bases)
-        self._how = rows.run, rows.inner, size, piece, 0, plan.threshold, bits(plan.scale)
-        # Compiled when it first runs: a device with kernels of its own asks for plans too.
-        self._dtype, self._kernel = dtype, cast("Kernel | None", None)
-
-    def run(
-        self, op: int, x: int, residual: int | None, y: int, address: Coordinates, owners: object
-    ) -> None:
-        """`thin` for memory by its addresses: as many values as the plan has at `x`, `residual` and `y`.
-
-        Args:
-            op: `DROP`, `RELU` or `ADD`.
-            x: where the input is.
-            residual: where what `ADD` adds is.
-            y: where the output is.
-            address: seed, site, step, draw.
-            owners: what keeps the memory alive.
-        """
-        if not self._where[0]:
-            return
-        seed, site, step, draw = address
-        block = take(
-            x, y if residual is None else residual, y, *self._where, op, x == y, *self._how, draw, site, step,
-            seed & 0xFFFFFFFF, seed >> 32,
-        )  # fmt: skip
-        found = self._kernel
-        if found is None:
-            found = self._kernel = kernel("thin", self._dtype)
-        if self._threads == 1:
-            found.call(block)
-        else:
-            self._team(found, block, self._threads, (self._rows, owners))
-        give(block)
+    rows = plan.rows()
+    words, threads = in_rows(rows, threads, team)
+    words |= {slot.LEVEL: plan.threshold, slot.SCALE: bits(plan.scale)}
+    return Job(("thin", dtype), words, threads, team, rows, plan)
 
 
-ready = lru_cache(maxsize=256)(Job)
-"""The job of a plan, a stored type, a number of threads and a team; a training loop asks for the same few again."""
+def in_rows(rows: Rows, threads: int, team: Team) -> tuple[dict[int, int], int]:
+    """The words of a block that say where draws are, and how many threads that is worth."""
+    size = len(rows.bases) * rows.run
+    grain = GRAIN * ASLEEP if team is crew else GRAIN
+    threads, piece = cut(size, max(1, grain // max(1, rows.inner)), threads)
+    words = {slot.ELEMENTS: size * rows.inner, slot.BASES: rows.address, slot.ROWS: len(rows.bases)}
+    words |= {slot.RUN: rows.run, slot.INNER: rows.inner, slot.SIZE: size, slot.PIECE: piece}
+    return words, threads
 
 
 def relu_gradient(
@@ -197,14 +273,15 @@ def relu_gradient(
         team: who runs them.
     """
     gradient, output, result = _memory(gradient), _memory(output), _memory(result)
-    size = gradient.size
+    job = _gradient_job(gradient.dtype, gradient.size, scale, threads, team)
+    job.run(0, gradient.address, output.address, result.address, (0, 0, 0, 0), (gradient, output, result))
+
+
+@lru_cache(maxsize=256)
+def _gradient_job(dtype: str, size: int, scale: float, threads: int, team: Team) -> Job:
     threads, piece = cut(size, GRAIN, threads)
-    block = take(
-        gradient.address, output.address, result.address, size, 0, 0, 0, 0, 0, 0, size, piece, 0, 0, bits(scale),
-        0, 0, 0, 0, 0,
-    )  # fmt: skip
-    together(kernel("relu_gradient", gradient.dtype), block, threads, team, (gradient, output, result))
-    give(block)
+    words = {slot.ELEMENTS: size, slot.SIZE: size, slot.PIECE: piece, slot.SCALE: bits(scale)}
+    return Job(("relu_gradient", dtype), words, threads, team)
 
 
 def cut(size: int, grain: int, threads: int) -> tuple[int, int]:

@@ -272,7 +272,7 @@ def _run_law(block, stored, factor):
     y = carray(pointer(word[slot.Y], stored), word[slot.ELEMENTS])
     bases = carray(pointer(word[slot.BASES], int64), word[slot.ROWS])
     pieces = (word[slot.SIZE] + word[slot.PIECE] - 1) // word[slot.PIECE]
-    piece = claim(block + 8 * slot.NEXT, pieces, -1)
+    piece = claim(block + 8 * slot.NEXT, pieces, int64(-1))
     while piece < pieces:
         low = piece * word[slot.PIECE]
         high = min(low + word[slot.PIECE], word[slot.SIZE])

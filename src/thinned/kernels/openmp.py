@@ -12,16 +12,34 @@ from thinned.kernels.block import Block
 from thinned.kernels.compiled import Kernel
 from thinned.kernels.execute import Team, crew
 
-_forked = False
+_teams: list["_OpenMP"] = []
 
 
 def _after_fork() -> None:
-    global _forked  # noqa: PLW0603 - GNU's runtime cannot start a team in a child of a process that had one
-    _forked = True
+    for each in _teams:  # GNU's runtime cannot start a team in a child of a process that had one
+        each.parallel = 0
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+class _OpenMP:
+    """The threads of an OpenMP runtime."""
+
+    def __init__(self, library: Path) -> None:
+        function = ctypes.CDLL(str(library)).GOMP_parallel
+        function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+        function.restype = None
+        self._function = function
+        self.parallel: int = ctypes.cast(function, ctypes.c_void_p).value or 0
+        _teams.append(self)
+
+    def __call__(self, kernel: Kernel, block: Block, threads: int, owners: object) -> None:
+        if self.parallel:
+            self._function(kernel.address, block, threads, 0)
+        else:
+            crew(kernel, block, threads, owners)
 
 
 def team(library: Path) -> Team:
@@ -36,14 +54,4 @@ def team(library: Path) -> Team:
         OSError: no such library.
         AttributeError: one without `GOMP_parallel`.
     """
-    parallel = ctypes.CDLL(str(library)).GOMP_parallel
-    parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-    parallel.restype = None
-
-    def run(kernel: Kernel, block: Block, threads: int, owners: object) -> None:
-        if _forked:
-            crew(kernel, block, threads, owners)
-        else:
-            parallel(kernel.address, block, threads, 0)
-
-    return run
+    return _OpenMP(library)

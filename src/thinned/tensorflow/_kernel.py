@@ -52,7 +52,7 @@ def _written(
     source, target = _memory(x), _memory(y)
     how = plan(tuple(x.shape.as_list()), law, amount, share, window)
     laws.run(
-        target.dtype, source.address, target.address, target.size, how, _plain(at), threads=_threads(),
+        target.dtype, source.address, target.address, how, _plain(at), threads=_threads(),
         owners=(source, target),
     )  # fmt: skip
     return y

@@ -116,7 +116,7 @@ def law(x: Tensor, how: LawPlan, address: Coordinates) -> Tensor:
     source = _whole(x)
     result = _fresh(source)
     laws.run(
-        DTYPES[x.dtype], source.data_ptr(), result.data_ptr(), x.numel(), how, address,
+        DTYPES[x.dtype], source.data_ptr(), result.data_ptr(), how, address,
         threads=torch.get_num_threads(), team=_TEAM, owners=(source, result),
     )  # fmt: skip
     return result if source is x else torch.empty_like(x).copy_(result)
@@ -127,7 +127,7 @@ def drawn(result: Tensor, how: LawPlan, address: Coordinates) -> Tensor:
     if not result.is_cpu:
         return result.copy_(_plain.law(result, how, address))
     laws.run(
-        DTYPES[result.dtype], result.data_ptr(), result.data_ptr(), result.numel(), how, address,
+        DTYPES[result.dtype], result.data_ptr(), result.data_ptr(), how, address,
         threads=torch.get_num_threads(), team=_TEAM, owners=(result,),
     )  # fmt: skip
     return result
