@@ -1,5 +1,6 @@
 """Bound models and threads."""
 
+import os
 import threading
 
 import pytest
@@ -8,6 +9,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import thinned.torch
+from tests.subprocesses import python
 from thinned.errors import BindError
 
 
@@ -77,3 +79,35 @@ class TestRefusals:
 
         layer.p.fill_(2**-16)
         assert 90 < layer(torch.ones(100)).count_nonzero()
+
+
+FORK = """
+    import os, signal
+    import numpy as np
+    import torch, thinned.torch
+    from thinned.mask import keep
+    from thinned.torch._kernel import _TEAM
+
+    torch.set_num_threads(4)
+    x = torch.ones(1 << 18)
+    expected = keep((1 << 18,), 0.5, seed=3)
+
+    def right():
+        y, z = thinned.torch.dropout(x, 0.5, seed=3), thinned.torch.uniform_dropout(x, 0.5, seed=3)
+        return np.array_equal(expected, y.numpy() != 0), z.numpy().tobytes()
+
+    before = right()
+    assert before[0]
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # threads that are gone are waited for without end
+        os._exit(0 if right() == before and not _TEAM.parallel else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert right() == before
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_has_threads_of_its_own():
+    """OpenMP's do not survive a fork; what its parent has made ready is run by others."""
+    python(FORK)

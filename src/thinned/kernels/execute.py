@@ -159,7 +159,6 @@ class Job:
 
     __slots__ = (
         "_at",
-        "_empty",
         "_enter",
         "_kernel",
         "_known",
@@ -184,7 +183,7 @@ class Job:
         self._known = (ctypes.c_int64 * COUNT)()
         for place, word in {**words, THREADS: threads}.items():
             self._known[place] = word
-        self._at, self._empty = ctypes.addressof(self._known), not words[slot.ELEMENTS]
+        self._at = ctypes.addressof(self._known)
         # Compiled when it first runs: a device with kernels of its own asks for plans too.
         self._kernel: Kernel | None = None
         self._enter: Callable[..., None] | None = None
@@ -202,8 +201,6 @@ class Job:
             address: seed, site, step, draw.
             owners: what keeps the memory alive.
         """
-        if self._empty:
-            return
         enter = self._enter or self._load()
         seed, site, step, draw = address
         r = y if residual is None else residual
