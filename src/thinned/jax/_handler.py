@@ -25,7 +25,6 @@ from numba.extending import intrinsic
 
 from thinned.kernels import block as slot
 from thinned.kernels.compiled import kernel
-from thinned.kernels.memory import PIECES
 from thinned.kernels.noise import COMBINE
 from thinned.mask.rate import LEVELS
 from thinned.methods.law import ADD, EVERYTHING, HALF, MULTIPLY, SELECT
@@ -244,7 +243,7 @@ def _handle(frame):
     word[slot.ELEMENTS], word[slot.BASES], word[slot.ROWS] = size * inner, _operand(frame, 2), rows
     word[slot.IN_PLACE] = word[slot.X] == word[slot.Y]
     word[slot.RUN], word[slot.INNER], word[slot.SIZE] = run, inner, size
-    word[slot.PIECE] = size if threads == 1 else max(grain, -(-size // (PIECES * threads)))
+    word[slot.PIECE] = size if threads == 1 else max(grain, -(-size // (4 * threads)))
     level = int64(header[5])
     word[slot.LEVEL] = level
     carray(_at(block + 8 * slot.SCALE, float64), 1)[0] = 65536.0 / (65536 - level) if level < 65536 else 0.0

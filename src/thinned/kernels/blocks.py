@@ -27,7 +27,7 @@ from thinned.kernels.block import DROP
 from thinned.kernels.compiled import Kernel, kernel
 from thinned.kernels.cpu import _group, _part, _spare
 from thinned.kernels.execute import GRAIN, Coordinates, Memory, Team, crew, together
-from thinned.kernels.memory import claim, pointer, take
+from thinned.kernels.memory import pointer, take
 from thinned.kernels.vectors import GROUP, write_calls, write_drop
 from thinned.mask.rate import WIDE_LEVELS
 from thinned.methods.drop_block import BlockPlan
@@ -144,10 +144,8 @@ def _run(block, stored, factor):
     whole, spare = planes * positions, _spare()
     own = np.empty(whole + SLACK if task == SAMPLES else 0, np.uint16)
 
-    parts = (word[SIZE] + word[PIECE] - 1) // word[PIECE]
-    part = claim(block + 8 * NEXT, parts, int64(-1))
-    while part < parts:
-        low = part * word[PIECE]
+    low = take(block + 8 * NEXT, word[PIECE])
+    while low < word[SIZE]:
         for piece in range(low, min(low + word[PIECE], word[SIZE])):
             if task == SAMPLES:
                 seed, mask = place[BASES + piece], int64(own.ctypes.data)
@@ -167,7 +165,7 @@ def _run(block, stored, factor):
                 scale = _scale(whole, carray(pointer(word[LOST], int64), sample + 1)[sample], factor)
                 mask = word[MASKS] + 2 * (sample * planes + channel % planes) * positions
                 _multiply(x, y, stored, piece * positions, positions, mask, scale, spare)
-        part = claim(block + 8 * NEXT, parts, part)
+        low = take(block + 8 * NEXT, word[PIECE])
 
 
 @njit(nogil=True)

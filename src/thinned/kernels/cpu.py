@@ -24,7 +24,7 @@ from numba.extending import intrinsic, overload
 from thinned.kernels import block as slot
 from thinned.kernels.block import ADD, DROP, RELU
 from thinned.kernels.half_types import _from_float16, _to_float16, from_float16
-from thinned.kernels.memory import claim, pointer
+from thinned.kernels.memory import pointer, take
 from thinned.kernels.vectors import (
     GROUP,
     ahead_add,
@@ -265,17 +265,15 @@ def _run_thin(block, stored, factor):
     scale = factor(carray(pointer(block + 8 * slot.SCALE, float64), 1)[0])
     x, r, y = pointer(word[slot.X], stored), pointer(word[slot.R], stored), pointer(word[slot.Y], stored)
     bases = carray(pointer(word[slot.BASES], int64), word[slot.ROWS])
-    pieces = (word[slot.SIZE] + word[slot.PIECE] - 1) // word[slot.PIECE]
-    piece = claim(block + 8 * slot.NEXT, pieces, int64(-1))
-    while piece < pieces:
-        low = piece * word[slot.PIECE]
+    low = take(block + 8 * slot.NEXT, word[slot.PIECE])
+    while low < word[slot.SIZE]:
         high = min(low + word[slot.PIECE], word[slot.SIZE])
         _thin(
             word[slot.OP], x, r, y, stored, bases, word[slot.RUN], word[slot.INNER], low, high,
             np.int32(word[slot.LEVEL]), scale, uint64(word[slot.DRAW]), uint64(word[slot.SITE]),
             uint64(word[slot.STEP]), uint64(word[slot.KEY0]), uint64(word[slot.KEY1]),
         )  # fmt: skip
-        piece = claim(block + 8 * slot.NEXT, pieces, piece)
+        low = take(block + 8 * slot.NEXT, word[slot.PIECE])
 
 
 @njit(nogil=True)
@@ -284,13 +282,11 @@ def _run_relu_gradient(block, stored, factor):
     scale = factor(carray(pointer(block + 8 * slot.SCALE, float64), 1)[0])
     gradient, output = pointer(word[slot.X], stored), pointer(word[slot.R], stored)
     result = pointer(word[slot.Y], stored)
-    pieces = (word[slot.SIZE] + word[slot.PIECE] - 1) // word[slot.PIECE]
-    piece = claim(block + 8 * slot.NEXT, pieces, int64(-1))
-    while piece < pieces:
-        low = piece * word[slot.PIECE]
+    low = take(block + 8 * slot.NEXT, word[slot.PIECE])
+    while low < word[slot.SIZE]:
         high = min(low + word[slot.PIECE], word[slot.SIZE])
         _relu_gradient(gradient, output, result, stored, low, high, scale)
-        piece = claim(block + 8 * slot.NEXT, pieces, piece)
+        low = take(block + 8 * slot.NEXT, word[slot.PIECE])
 
 
 # One function a stored type, because Numba's cache knows functions and no closures. Every type is multiplied in

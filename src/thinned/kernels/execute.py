@@ -12,7 +12,6 @@ from thinned.kernels import pool
 from thinned.kernels.block import ADD, DROP, RELU, Block
 from thinned.kernels.compiled import Kernel, entry, kernel
 from thinned.kernels.entry import COUNT, KERNEL, TEAM, THREADS
-from thinned.kernels.memory import PIECES
 from thinned.mask.plan import Plan
 from thinned.mask.sharing import Rows
 from thinned.methods.law import bits
@@ -282,9 +281,9 @@ def _gradient_job(dtype: str, size: int, scale: float, threads: int, team: Team)
 
 
 def cut(size: int, grain: int, threads: int) -> tuple[int, int]:
-    """How many threads a size is worth, and the size of their pieces: `PIECES` a thread, of a grain at least."""
+    """How many threads a size is worth, and the size of their pieces: four a thread, of a grain at least."""
     threads = max(1, min(threads, size // (2 * grain)))
-    return threads, max(1, size if threads == 1 else max(grain, -(-size // (PIECES * threads))))
+    return threads, max(1, size if threads == 1 else max(grain, -(-size // (4 * threads))))
 
 
 def _memory(values: Values) -> Memory:

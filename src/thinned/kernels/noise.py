@@ -22,7 +22,7 @@ from numba.extending import intrinsic, overload
 
 from thinned.kernels import block as slot
 from thinned.kernels.half_types import narrow, widen
-from thinned.kernels.memory import claim, pointer
+from thinned.kernels.memory import pointer, take
 from thinned.kernels.normals import GROUP, write_normals
 from thinned.kernels.vectors import CALLS, write_calls
 from thinned.methods.law import ADD, HALF, MULTIPLY, NORMAL, SELECT, UNIFORM, WORD
@@ -271,10 +271,8 @@ def _run_law(block, stored, factor):
     x = carray(pointer(word[slot.X], stored), word[slot.ELEMENTS])
     y = carray(pointer(word[slot.Y], stored), word[slot.ELEMENTS])
     bases = carray(pointer(word[slot.BASES], int64), word[slot.ROWS])
-    pieces = (word[slot.SIZE] + word[slot.PIECE] - 1) // word[slot.PIECE]
-    piece = claim(block + 8 * slot.NEXT, pieces, int64(-1))
-    while piece < pieces:
-        low = piece * word[slot.PIECE]
+    low = take(block + 8 * slot.NEXT, word[slot.PIECE])
+    while low < word[slot.SIZE]:
         high = min(low + word[slot.PIECE], word[slot.SIZE])
         _law(
             word[slot.OP] & 15, word[slot.OP] >> COMBINE, x, y, word[slot.IN_PLACE] != 0, bases, word[slot.RUN],
@@ -282,7 +280,7 @@ def _run_law(block, stored, factor):
             factor(numbers[2]), uint64(word[slot.DRAW]), uint64(word[slot.SITE]), uint64(word[slot.STEP]),
             uint64(word[slot.KEY0]), uint64(word[slot.KEY1]),
         )  # fmt: skip
-        piece = claim(block + 8 * slot.NEXT, pieces, piece)
+        low = take(block + 8 * slot.NEXT, word[slot.PIECE])
 
 
 # One function a stored type, because Numba's cache knows functions and no closures.

@@ -29,9 +29,6 @@ order, which processors do in one instruction."""
 _WIDTH = 16
 """Elements in a vector of the second part."""
 
-_LINE, _EARLY = 64, 512
-"""Bytes in a line of cache, and how long before its turn one is asked for."""
-
 
 def _splat(builder, scalar, width):
     """A vector of one value."""
@@ -164,20 +161,6 @@ def _narrow(builder, values, kind):
     return values
 
 
-def _ask_for(builder, place, size):
-    """Have lines read that lie ahead of `size` bytes, and not kept: a call reads each once.
-
-    What second-level cache has, the rest of the caller's program above all, stays there.
-    """
-    byte = ir.IntType(8).as_pointer()
-    kind = ir.FunctionType(ir.VoidType(), [byte, _INT, _INT, _INT])
-    prefetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-    first = builder.bitcast(place, byte)
-    for line in range(0, size, _LINE):
-        ahead = builder.gep(first, [ir.Constant(_WORD, _EARLY + line)])
-        builder.call(prefetch, [ahead, *(ir.Constant(_INT, word) for word in (0, 0, 1))])
-
-
 def _elements(op, context, builder, signature, arguments):
     """Emit sixty-four elements by as many half-words, a vector at a time. Each is read before it is written."""
     x, scale = signature.args[0], arguments[6]
@@ -193,9 +176,7 @@ def _elements(op, context, builder, signature, arguments):
         def at(base, place=place):
             return builder.bitcast(builder.gep(base, [place]), stored.as_pointer())
 
-        def load(base, at=at, first=vector * _WIDTH * size % _LINE == 0):
-            if first:
-                _ask_for(builder, at(base), _WIDTH * size)
+        def load(base, at=at):
             return _widen(builder, builder.load(at(base), align=size), x.dtype)
 
         # Unordered comparisons: a NaN goes through, as in a plain relu.
