@@ -1,8 +1,9 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, call-arg, attr-defined, unreachable"
 """The way from Python into a kernel: one call, which completes a block on its own stack and has it worked on.
 
-Between two calls of a kernel an interpreter's data leave the cache, so whatever it touches on the way costs more than
-it seems to; packing the same words in Python is a tenth of a small call's time (`docs/decisions/0002-teams.md`).
+Between two calls of a kernel an interpreter's data leave the cache, so whatever it touches on the way costs more
+than it seems to; packing the same words in Python is a tenth of a small call's time
+(`docs/decisions/0002-teams.md`).
 
 Numba keeps the compiled code by the age of this file alone: touch it when `kernels.block` or `memory` changes.
 """
