@@ -3,7 +3,7 @@
 Runs in MXNet's own environment: `make bench-mxnet`. Both sides are waited for with `wait_to_read`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -67,7 +67,7 @@ def dispatch() -> Iterator[Row]:
             yield replace(row, case=f"{row.case}, nothing drawn", goal=0)
 
 
-CASES = {
+CASES: dict[str, Callable[[], Iterator[Row]]] = {
     "forward": partial(rows, "forward", once, False),
     "forward-hybrid": partial(rows, "forward", once, True),
     "backward": partial(rows, "forward + backward", both, False),

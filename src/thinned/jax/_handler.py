@@ -20,11 +20,12 @@ import sys
 import llvmlite.binding
 import numba
 from llvmlite import ir
-from numba import carray, float32, float64, int32, int64, njit, types, uint32
+from numba import carray, float32, float64, int32, int64, types, uint32
 from numba.extending import intrinsic
 
 from thinned.kernels import block as slot
 from thinned.kernels.compiled import kernel
+from thinned.kernels.jit import enabled, njit
 from thinned.kernels.noise import COMBINE
 from thinned.mask.rate import LEVELS
 from thinned.methods.law import ADD, EVERYTHING, HALF, MULTIPLY, SELECT
@@ -299,7 +300,8 @@ def _compiled():
 
 
 def _pair(*, on_disk):
-    return (
-        numba.cfunc(int64(int64), cache=on_disk, error_model="numpy")(_handle),
-        numba.cfunc(types.void(int64), cache=on_disk, error_model="numpy")(_help),
-    )
+    with enabled():
+        return (
+            numba.cfunc(int64(int64), cache=on_disk, error_model="numpy")(_handle),
+            numba.cfunc(types.void(int64), cache=on_disk, error_model="numpy")(_help),
+        )

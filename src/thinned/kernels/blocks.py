@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba import carray, float32, float64, int16, int64, njit, uint16, uint32, uint64
+from numba import carray, float32, float64, int16, int64, uint16, uint32, uint64
 from numba.extending import intrinsic
 
 from thinned.kernels.block import DROP
 from thinned.kernels.compiled import Kernel, kernel
 from thinned.kernels.cpu import _group, _part, _spare
 from thinned.kernels.execute import GRAIN, Coordinates, Memory, Team, crew, together
+from thinned.kernels.jit import njit
 from thinned.kernels.memory import pointer, take
 from thinned.kernels.vectors import GROUP, write_calls, write_drop
 from thinned.mask.rate import WIDE_LEVELS

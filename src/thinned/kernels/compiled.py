@@ -17,6 +17,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.event import Listener, install_listener
 
 from thinned.kernels.block import Block
+from thinned.kernels.jit import enabled, njit
 
 _HOMES = {
     "thin": "cpu",
@@ -83,7 +84,7 @@ def _entry() -> Callable[..., None]:
     home = importlib.import_module("thinned.kernels.entry")
 
     def for_python(function: Any, on_disk: bool) -> Any:
-        return numba.njit(home.SIGNATURE, nogil=True, error_model="numpy", cache=on_disk)(function)
+        return njit(home.SIGNATURE, nogil=True, error_model="numpy", cache=on_disk)(function)
 
     found: Callable[..., None] = _built(
         home.enter, for_python
@@ -121,7 +122,7 @@ def _compiled_anew(function: Any, make: _Make) -> Any:
 
 
 def _compiled(function: Any, make: _Make, *, on_disk: bool) -> Any:
-    with global_compiler_lock, _interleaved():
+    with global_compiler_lock, enabled(), _interleaved():
         return make(function, on_disk)
 
 

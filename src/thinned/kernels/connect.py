@@ -16,8 +16,9 @@ Numba keeps compiled code by the age of this file alone: touch it when `vectors.
 """
 
 import numpy as np
-from numba import carray, float32, float64, int64, njit, uint64
+from numba import carray, float32, float64, int64, uint64
 
+from thinned.kernels.jit import njit
 from thinned.kernels.memory import pointer, take
 from thinned.kernels.vectors import CALLS, write_calls
 

@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, float32, float64, int16, int64, njit, types, uint16, uint64
+from numba import carray, float32, float64, int16, int64, types, uint16, uint64
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from thinned.kernels import block as slot
 from thinned.kernels.block import ADD, DROP, RELU
 from thinned.kernels.half_types import _from_float16, _to_float16, from_float16
+from thinned.kernels.jit import njit
 from thinned.kernels.memory import pointer, take
 from thinned.kernels.vectors import (
     GROUP,

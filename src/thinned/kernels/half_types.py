@@ -9,8 +9,10 @@ import platform
 import numpy as np
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
-from numba import config, float32, int16, njit, types
+from numba import config, float32, int16, types
 from numba.extending import intrinsic, overload
+
+from thinned.kernels.jit import njit
 
 # Numba gives sums of 32-bit words 64 bits. The words below are cut back at once, each time, or LLVM computes
 # in lanes of twice the width and half the number.

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, float32, float64, int16, int64, njit, types, uint16, uint64
+from numba import carray, float32, float64, int16, int64, types, uint16, uint64
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic, overload
 
 from thinned.kernels import block as slot
 from thinned.kernels.half_types import narrow, widen
+from thinned.kernels.jit import njit
 from thinned.kernels.memory import pointer, take
 from thinned.kernels.normals import GROUP, write_normals
 from thinned.kernels.vectors import CALLS, write_calls
