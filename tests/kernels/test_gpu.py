@@ -48,7 +48,7 @@ class TestThin:
     def test_consecutive_elements(self, op, dtype, at, rate):
         """Of more than one program, the last one cut."""
         x, r, how = values((5, 700), dtype), values((5, 700), dtype), plan((5, 700), rate)
-        expected = _kernel.thin(op, x, how, at, r if op == gpu.ADD else None)
+        expected = _kernel.thin(op, x, _kernel.ready(x, how), at, r if op == gpu.ADD else None)
         y = torch.empty_like(x, device=DEVICE)
         _gpu.thin(op, x.to(DEVICE), y, how, at, r.to(DEVICE))
 
@@ -66,7 +66,7 @@ class TestThin:
     def test_any_layout(self, op, dtype, at, shape, share, window):
         """Shared axes, chosen rows, elements beyond 2^32."""
         x, r, how = values(shape, dtype), values(shape, dtype), plan(shape, 0.5, share, window)
-        expected = _kernel.thin(op, x, how, at, r if op == gpu.ADD else None)
+        expected = _kernel.thin(op, x, _kernel.ready(x, how), at, r if op == gpu.ADD else None)
         y = torch.empty_like(x, device=DEVICE)
         _gpu.thin(op, x.to(DEVICE), y, how, at, r.to(DEVICE))
 
