@@ -62,21 +62,22 @@ def _jax(layer: Any, x: Any) -> tuple[Call, Call]:
     def apply(state: Any, x: Any) -> Any:
         return layer.stateless_call([], state, x, training=True)
 
-    def both(state: Any, x: Any) -> Any:
+    def both(state: Any, x: Any, gradient: Any) -> Any:
         _, back, after = jax.vjp(partial(apply, state), x, has_aux=True)
         return back(gradient)[0], after
 
-    def moving(function: Any) -> Call:
+    # Each array is an argument, as in a network: constants are copied at each call of what is not XLA's own.
+    def moving(function: Any, *arrays: Any) -> Call:
         compiled, at = jax.jit(function), [state]
         wait: Callable[[Any], Any] = jax.block_until_ready
 
         def call() -> Any:
-            y, at[0] = compiled(at[0], x)
+            y, at[0] = compiled(at[0], *arrays)
             return wait(y)
 
         return call
 
-    return moving(apply), moving(both)
+    return moving(apply, x), moving(both, x, gradient)
 
 
 def _tensorflow(layer: Any, x: Any) -> tuple[Call, Call]:
