@@ -63,8 +63,8 @@ def _jax(layer: Any, x: Any) -> tuple[Call, Call]:
         return layer.stateless_call([], state, x, training=True)
 
     def both(state: Any, x: Any, gradient: Any) -> Any:
-        _, back, after = jax.vjp(partial(apply, state), x, has_aux=True)
-        return back(gradient)[0], after
+        y, back, after = jax.vjp(partial(apply, state), x, has_aux=True)
+        return (y, back(gradient)[0]), after
 
     # Each array is an argument, as in a network: constants are copied at each call of what is not XLA's own.
     def moving(function: Any, *arrays: Any) -> Call:
@@ -94,7 +94,7 @@ def _tensorflow(layer: Any, x: Any) -> tuple[Call, Call]:
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x, training=True)
-        return tape.gradient(y, x, gradient)
+        return y, tape.gradient(y, x, gradient)  # without y, nothing of the forward pass would be computed
 
     return partial(forward, x), partial(both, x)
 

@@ -26,7 +26,7 @@ def forward_backward(layer: Callable[..., Any]) -> Callable[..., Any]:
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x, step)
-        return tape.gradient(y, x, x)
+        return y, tape.gradient(y, x, x)  # without y, a graph would compute nothing of the forward pass
 
     return run
 
