@@ -1,5 +1,6 @@
 """`thinned.torch.dropout` and its fused forms, against the law."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -93,6 +94,19 @@ class TestDropout:
         x = torch.ones(64)
 
         assert same(dropped(x, 0.5, seed=-1, site="fc1"), tt.dropout(x, 0.5, seed=-1, site="fc1"))
+
+    @pytest.mark.parametrize(
+        "share", [np.array([1, 2]), np.array([], int), np.int64(1), [1, 2], []], ids=repr
+    )
+    def test_shared_axes_from_numpy(self, share):
+        """Arrays, numbers and lists are as good as tuples, in the fused forms too."""
+        x = torch.randn(4, 3, 5)
+        axes = tuple(np.atleast_1d(share).astype(int).tolist())
+
+        for function in (tt.dropout, tt.relu_dropout):
+            assert same(function(x, 0.5, seed=3, share=axes), function(x, 0.5, seed=3, share=share))
+        given = tt.dropout(x, 0.5, seed=3, share=share, out=torch.empty_like(x))
+        assert same(tt.dropout(x, 0.5, seed=3, share=axes), given)
 
 
 class TestFused:

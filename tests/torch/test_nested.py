@@ -1,5 +1,6 @@
 """Nested tensors: rows of different lengths, packed."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -57,7 +58,7 @@ class TestNested:
 
         assert (8, 4) == site.mask_shape
 
-    @pytest.mark.parametrize("options", [{"share": 1}, {"window": ((9, 9), (0, 0))}])
+    @pytest.mark.parametrize("options", [{"share": 1}, {"share": np.int64(1)}, {"window": ((9, 9), (0, 0))}])
     def test_what_has_no_meaning(self, options):
         """Shared axes and windows of something that has no rectangular shape."""
         with pytest.raises(DtypeError, match="nested one of layout"):

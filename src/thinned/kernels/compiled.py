@@ -86,9 +86,8 @@ def _entry() -> Callable[..., None]:
     def for_python(function: Any, on_disk: bool) -> Any:
         return njit(home.SIGNATURE, nogil=True, error_model="numpy", cache=on_disk)(function)
 
-    found: Callable[..., None] = _built(
-        home.enter, for_python
-    )  # a sixth of a second, which nobody need be told of
+    # No notice: it takes a sixth of a second.
+    found: Callable[..., None] = _built(home.enter, for_python)
     return found
 
 

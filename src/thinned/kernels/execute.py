@@ -25,7 +25,6 @@ __all__ = [
     "Memory",
     "Team",
     "crew",
-    "cut",
     "in_rows",
     "own_threads",
     "ready",

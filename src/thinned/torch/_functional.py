@@ -195,7 +195,9 @@ def _into(
 
 
 def _ready(x: Tensor, rate: float | Tensor, share: Share, window: Window | None) -> Job:
-    if window is None and share == () and type(rate) is float and x.dtype in _kernel.DTYPES:
+    # By its type, since arrays of axes have no truth.
+    whole = window is None and type(share) is tuple and not share
+    if whole and type(rate) is float and x.dtype in _kernel.DTYPES:
         return _usual(x.shape, rate, x.dtype, _threads())
     return _kernel.ready(x, plan(x.shape, cast(float, rate), share, window))
 
@@ -283,7 +285,7 @@ def ragged(x: Any, share: Share, window: object, drop: Callable[[Tensor], Tensor
     Raises:
         DtypeError: not of layout torch.jagged, or with shared axes or a window.
     """
-    if x.layout != torch.jagged or window is not None or share != ():
+    if x.layout != torch.jagged or window is not None or type(share) is not tuple or share:
         raise DtypeError(
             "expected a dense tensor, or a nested one of layout torch.jagged with no shared axes, no window and no "
             f"batch=; got a nested tensor of layout {x.layout}, share={share!r}, window or batch {window!r}. Drop "
